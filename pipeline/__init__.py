@@ -1,0 +1,1 @@
+"""Chat with your video, as a library."""

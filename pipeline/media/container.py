@@ -1,0 +1,279 @@
+"""The door to FFmpeg's readers: opens a file, hands out its packets, decodes what can be decoded.
+
+In: a path that a user gave; nothing in the file is trusted. Out: streams, packets, pictures and sound, and notes on
+what was damaged. Times are seconds from the container's start. Knows not what they are read for.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import SourceError
+from pipeline.media import sampling
+from pipeline.media.source import check, why_not
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.stream import Stream
+
+# Containers that hold their media themselves. Playlists (hls, dash, concat), pictures and text open other files, or
+# are none of ours; a whitelist of protocols does not stop them, this one does.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,aiff,caf,mp3,flac,aac,ac3,amr,"
+    "h264,hevc,m4v,obu,ivf,mpegvideo,mjpeg,dv,mxf,gif,nut,rm,wtv"
+)
+PATIENCE = 30.0  # s until a read that does not come back is given up
+MOST_PIXELS = 8192 * 8192  # of one picture: 8K film has half; one of 16k x 16k takes 1.4 GB
+RATE = 16_000  # Hz, what Whisper hears
+DEFAULT, FORCED, COVER = 0x1, 0x40, 0x400  # FFmpeg's AV_DISPOSITION flags
+PROTECTED = ("encv", "enca", "drmi", "drms")  # codec tags of Common Encryption and FairPlay
+PROTECTION = "{} is encrypted (copy protection). Give a copy without protection."
+
+
+# -- opening
+
+
+@contextmanager
+def open_media(path: Path) -> "Iterator[InputContainer]":
+    """The one guarded door. FFmpeg's errors inside become SourceErrors."""
+    import av
+
+    check(path)
+    # "file:" keeps a name such as http:x.mp4 or concat:a|b from being taken for an address.
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+    try:
+        container = av.open(f"file:{path.absolute()}", options=options, timeout=PATIENCE, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise SourceError(why_not(path, error)) from error
+    try:
+        with container:
+            yield container
+    except av.FFmpegError as error:
+        raise SourceError(f"{path} cannot be decoded ({error.strerror}). Try another copy.") from error
+
+
+def _why_nothing(path: Path, container: "InputContainer") -> str:
+    streams = [s for s in container.streams if s.type in ("video", "audio") and not int(s.disposition) & COVER]
+    if any(s.codec_context and s.codec_tag in PROTECTED for s in streams):
+        return PROTECTION.format(path)
+    if streams:
+        names = " and ".join(sorted({f"{s.type} in {codec_name(s)}" for s in streams}))
+        return f"{path} holds {names}, which cannot be decoded here. Convert it to H.264 and AAC."
+    return f"{path} holds neither pictures nor sound. Check that it is the right file and not cut off."
+
+
+def codec_name(stream: "Stream") -> str:
+    """FFmpeg's name, such as "h264"."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "an unknown codec"
+
+
+def _decodable(stream: "Stream") -> bool:
+    return (
+        stream.codec_context is not None and not int(stream.disposition) & COVER and stream.codec_tag not in PROTECTED
+    )
+
+
+def best_video(container: "InputContainer") -> "Stream | None":
+    """The default stream; of several, the largest."""
+    streams = [s for s in container.streams.video if _decodable(s)]
+    return max(
+        streams,
+        key=lambda s: (int(s.disposition) & DEFAULT, s.codec_context.width * s.codec_context.height),
+        default=None,
+    )
+
+
+def best_audio(container: "InputContainer") -> "Stream | None":
+    streams = [s for s in container.streams.audio if _decodable(s)]
+    return max(streams, key=lambda s: int(s.disposition) & DEFAULT, default=None)
+
+
+def look_in(path: Path, container: "InputContainer", stream: "Stream | None") -> int:
+    """Refuse what cannot be decoded: nothing, too large, encrypted. Degrees counter-clockwise to turn the pictures.
+
+    The last two are told by packets and pictures only, so the first are read.
+    """
+    if stream is None:
+        raise SourceError(_why_nothing(path, container))
+    width, height = getattr(stream.codec_context, "width", 0), getattr(stream.codec_context, "height", 0)
+    if width * height > MOST_PIXELS:
+        raise SourceError(f"{path} has pictures of {width} x {height} pixels, too large to read. Scale it down.")
+    decoder = Decoder(stream)
+    for packet in islice(container.demux(stream), 100):
+        if packet.size and packet.has_sidedata("encryption_info"):
+            raise SourceError(PROTECTION.format(path))
+        if stream.type == "audio":
+            return 0
+        for frame in decoder.decode(packet):
+            return frame.rotation
+    return 0
+
+
+# -- reading
+
+
+def _start(container: "InputContainer") -> float:
+    return (container.start_time or 0) / 1e6
+
+
+def measure(path: Path, container: "InputContainer") -> float:
+    """s. Where the header does not say, or counts from zero though the media starts later, the packets are counted."""
+    told = (container.duration or 0) / 1e6
+    if told > 0 and not (container.format.name.startswith("matroska") and _start(container) > 1):
+        return told
+    with open_media(path) as again:
+        tape = Tape(again, best_video(again) or best_audio(again))
+        untimed = sum(packet.pts is None for packet in tape)
+        return max(0.0, tape.reached, untimed / tape.rate)
+
+
+class Tape:
+    """The packets of one stream in the order of the file, and how far the file goes."""
+
+    def __init__(self, container: "InputContainer", stream: "Stream") -> None:
+        self.container, self.stream = container, stream
+        self.start = _start(container)
+        self.reached = 0.0  # s, the last end of a packet of any stream
+        self.end = -inf  # s, the last end of a packet of this stream
+        self.broken = False
+        rate = getattr(stream, "average_rate", None) or getattr(stream, "guessed_rate", None)
+        self.rate = float(rate or 25)  # pictures a second, for streams without times
+
+    def clock(self, stamp: int) -> float:
+        """A time stamp of the stream in s from the start of the container."""
+        return float(stamp * self.stream.time_base) - self.start
+
+    def __iter__(self) -> "Iterator[Packet]":
+        import av
+
+        try:
+            for packet in self.container.demux():
+                if not packet.size:
+                    continue  # PyAV's mark of the end
+                if packet.pts is not None:
+                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self.start
+                    self.reached = max(self.reached, end)
+                    if packet.stream.index == self.stream.index:
+                        self.end = max(self.end, end)
+                if packet.stream.index == self.stream.index:
+                    yield packet
+        except av.FFmpegError:
+            self.broken = True  # what was read is good; notes() tells the rest
+
+    def sights(self, decoder: "Decoder", step: float) -> "Iterator[sampling.Sight]":
+        """Looks at the pictures, one every `step` s and cues between."""
+        packets = iter(self)
+        first = list(islice(packets, 32))
+        # Decoding times may be unknown at the start of a Matroska file, display times never but in raw streams.
+        if any(p.pts is None for p in first) or (first and first[-1].dts is None):
+            return sampling.walk_frames(self._timed(decoder.run(chain(first, packets))), step)
+        return sampling.Sampler(chain(first, packets), decoder, self.clock).walk(step)
+
+    def _timed(self, frames: "Iterator[VideoFrame]") -> "Iterator[tuple[float, VideoFrame]]":
+        for number, frame in enumerate(frames):
+            time = self.clock(frame.pts) if frame.pts is not None else number / self.rate
+            self.end = self.reached = max(self.end, time + 1 / self.rate)
+            yield time, frame
+
+    def seek(self, time: float) -> None:
+        """Go on from about a keyframe before `time` s, or from here where that cannot be done."""
+        import av
+
+        if self.container.start_time is None:
+            return  # without times there is no way to tell where a seek ends
+        with suppress(av.FFmpegError):
+            self.container.seek(max(0, int((time + self.start) * 1e6)))
+
+    def pictures(self, decoder: "Decoder") -> "Iterator[tuple[float, VideoFrame]]":
+        """(s, picture) of every picture."""
+        return self._timed(decoder.run(self))
+
+    def sound(self, decoder: "Decoder", rate: int = RATE, layout: str = "mono") -> "Iterator[tuple[float, np.ndarray]]":
+        """(s, float32 of shape (samples, channels)), block by block."""
+        import av
+
+        resampler, shape = None, None
+        for frame in chain(decoder.run(self), [None]):
+            blocks = []
+            now = frame and (frame.format.name, frame.layout.name, frame.sample_rate)
+            if resampler and now != shape:  # the sound changed its form, or has ended
+                blocks += resampler.resample(None)
+                resampler = None
+            if frame:
+                if not resampler:
+                    resampler, shape = av.AudioResampler(format="flt", layout=layout, rate=rate), now
+                blocks += resampler.resample(frame)
+            for block in blocks:
+                if block.pts is not None:
+                    samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+                    yield block.pts * float(block.time_base) - self.start, samples
+
+    def notes(self, length: float) -> list[str]:
+        """What is missing of `length` s."""
+        if self.broken or self.reached < length - max(2.0, length / 50):
+            until = clock_face(max(0.0, self.end))
+            return [f"The file is damaged or cut off: it was read until {until} of {clock_face(length)}."]
+        return []
+
+
+class Decoder:
+    """Decodes one stream and goes on after damage."""
+
+    def __init__(self, stream: "Stream") -> None:
+        self.context = stream.codec_context
+        self.damaged = 0
+        self.skips = False
+        if stream.type == "video":
+            self.context.thread_count = 1  # skip_frame would reach other threads' pictures; also cheaper in all
+            self.context.options = {"max_pixels": str(MOST_PIXELS)}
+            self.skips = self.context.codec.canonical_name in ("h264", "mpeg2video", "mpeg4")
+
+    def decode(self, packet: "Packet | None", only_if_needed: bool = False) -> list:
+        """Pictures, blocks of sound or subtitles that are ready. None for the packet drains the decoder."""
+        import av
+
+        if self.skips:
+            self.context.skip_frame = "NONREF" if only_if_needed else "DEFAULT"
+        try:
+            decoded = self.context.decode(packet)
+        except av.FFmpegError:
+            self.damaged += 1
+            return []
+        self.damaged += sum(getattr(frame, "is_corrupt", False) for frame in decoded)
+        return decoded
+
+    def run(self, packets: "Iterable[Packet]") -> Iterator:
+        """All that the packets hold."""
+        for packet in packets:
+            yield from self.decode(packet)
+        yield from self.decode(None)
+
+    def reset(self) -> None:
+        """Forget what came before: the next packet is a keyframe elsewhere."""
+        self.context.flush_buffers()
+
+    def notes(self, what: str) -> list[str]:
+        """Whether something was damaged."""
+        return [f"The {what} is damaged in {self.damaged} places and may be wrong there."] if self.damaged else []
+
+
+def container_name(path: Path, container: "InputContainer") -> str:
+    """mp4, mov, webm, mkv, or FFmpeg's name where that is one kind of file."""
+    name = container.format.name
+    if name.startswith("mov"):
+        return "mov" if container.metadata.get("major_brand", "qt").startswith("qt") else "mp4"
+    if name.startswith("matroska"):
+        with open(path, "rb") as file:
+            return "webm" if b"webm" in file.read(64) else "mkv"
+    return name
+
+
+def clock_face(seconds: float) -> str:
+    """Seconds as a player shows them: 4:05, 1:04:05."""
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

@@ -1,0 +1,186 @@
+"""The media folders, which are the library: save, load, list and remove one whole or not at all.
+
+    <data folder>/<id>/                     one media; it counts from the moment media.json is there
+        media.json                          all that was read
+        transcript.vtt, transcript.txt      what is said, for players and people
+        frames/, vectors/                   written by others
+    <data folder>/.reading-<id>-<pid>       being read by that process
+    <data folder>/.old-<id>-<pid>-<n>       being replaced by it
+    <data folder>/.trash-<id>-<pid>-<n>     being removed by it
+
+In: Media values and the data folder. Out: the same values, whenever and by whichever process they are asked for.
+Knows not how a source is read, nor what a vector is. Since process ids are compared, a data folder is written by
+the processes of one machine.
+"""
+
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.errors import MediaNotFound, StorageError
+from pipeline.media import record, uploads
+from pipeline.media.disk import is_alive, storage_errors, sync, write_whole
+from pipeline.media.passages import Segment, tidy
+from pipeline.media.subtitles import vtt
+from pipeline.types import Media
+
+RECORD = "media.json"
+
+_LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})-(?P<pid>\d+)(?:-\d+)?")
+
+
+def stage(data_dir: Path, media_id: str) -> Path:
+    """An empty folder for this process to read a source into; it is in no list. Raises StorageError."""
+    staging = data_dir / f".reading-{media_id}-{os.getpid()}"
+    with storage_errors(data_dir):
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if staging.exists():
+            shutil.rmtree(staging)
+        staging.mkdir()
+    return staging
+
+
+def save(media: Media, folder: Path) -> None:
+    """Write media.json, last and in one step: a reader sees the media before it or after it, never half.
+
+    The transcript is made from the passages where write_transcript has not written it. Raises StorageError.
+    """
+    if not (folder / "transcript.vtt").exists():
+        write_transcript([(p.start, p.end, p.text) for p in media.passages if p.kind != "screen"], folder)
+    write_whole(folder / RECORD, record.dump(media))
+
+
+def write_transcript(segments: Iterable[Segment], folder: Path) -> None:
+    """Write transcript.vtt and transcript.txt. Raises StorageError."""
+    said = tidy(segments)
+    lines = [f"[{_stamp(start)}] {' '.join(text.split())}\n" for start, _, text in said]
+    write_whole(folder / "transcript.txt", "".join(lines))
+    write_whole(folder / "transcript.vtt", vtt(said))
+
+
+def load(folder: Path) -> Media:
+    """The media in a folder. Raises MediaNotFound when there is none, StorageError when it cannot be read."""
+    file = folder / RECORD
+    try:
+        with storage_errors(file):
+            return record.parse(file.read_bytes())
+    except StorageError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            raise _not_found(folder.name) from error
+        raise
+    except ValueError as error:
+        raise StorageError(
+            f"{file} cannot be used: {error}. Read the video again, "
+            f"or take it away with: python -m pipeline remove {folder.name}"
+        ) from error
+
+
+def media_folders(data_dir: Path) -> list[Path]:
+    """The folders of all media that were read to the end, newest first, damaged or not. Raises StorageError."""
+    found = []
+    with storage_errors(data_dir):
+        for folder in data_dir.iterdir() if data_dir.exists() else ():
+            if record.ID.fullmatch(folder.name):
+                try:
+                    found.append(((folder / RECORD).stat().st_mtime_ns, folder))
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # not a media, or removed just now by another process
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def list_media(data_dir: Path) -> tuple[list[Media], list[str]]:
+    """(every media that can be loaded, newest first; a line for each that cannot). Raises StorageError."""
+    media, problems = [], []
+    for folder in media_folders(data_dir):
+        try:
+            one = load(folder)
+            if one.id != folder.name:
+                raise StorageError(f"{folder / RECORD} belongs to another video, {one.id}. Delete {folder}.")
+            media.append(one)
+        except MediaNotFound:
+            continue  # removed just now by another process
+        except StorageError as error:
+            problems.append(str(error))
+    return media, problems
+
+
+def install(staging: Path, data_dir: Path, media_id: str) -> Path:
+    """Put a folder that was read in the place of the one with this id, if there is one. Raises StorageError.
+
+    Killed between the two renames, it leaves the old folder for sweep to put back.
+    """
+    target = data_dir / media_id
+    with storage_errors(target):
+        installed = False
+        while not installed:
+            old = _move_away(target, "old")
+            try:
+                os.rename(staging, target)
+                installed = True
+            except OSError as error:
+                # Not empty: another process installed the same media just now, and the last one stays.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    if old:
+                        os.rename(old, target)
+                    raise
+            if old:
+                shutil.rmtree(old, ignore_errors=True)  # what cannot be deleted is tried again by sweep
+        sync(data_dir)
+    return target
+
+
+def remove(data_dir: Path, media_id: str) -> None:
+    """Remove a media, and its file if it was uploaded: at once from every list, then from the disk.
+
+    Raises MediaNotFound, StorageError.
+    """
+    if not record.ID.fullmatch(media_id):
+        raise _not_found(media_id)
+    folder = data_dir / media_id
+    with storage_errors(folder):
+        trash = _move_away(folder, "trash")
+        if not trash:
+            raise _not_found(media_id)
+        sync(data_dir)
+        shutil.rmtree(trash)
+    uploads.remove(data_dir, media_id)
+
+
+def sweep(data_dir: Path) -> None:
+    """Delete what processes that are gone left behind, put back what one was about to replace. Raises StorageError."""
+    with storage_errors(data_dir):
+        for path in list(data_dir.iterdir()) if data_dir.exists() else ():
+            left = _LEFT_OVER.fullmatch(path.name)
+            if not left or is_alive(int(left["pid"])):
+                continue
+            home = data_dir / left["id"]
+            if left["what"] == "old" and not home.exists():
+                os.rename(path, home)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+    uploads.sweep(data_dir)
+
+
+def _move_away(folder: Path, what: str) -> Path | None:
+    """Rename a folder so that it is in no list. None when it is not there."""
+    hidden = folder.with_name(f".{what}-{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        os.rename(folder, hidden)
+    except FileNotFoundError:
+        return None
+    return hidden
+
+
+def _not_found(media_id: str) -> MediaNotFound:
+    return MediaNotFound(f"No video has the id {media_id!r}. `python -m pipeline list` shows the ids.")
+
+
+def _stamp(seconds: float) -> str:
+    """m:ss, h:mm:ss from one hour."""
+    whole = int(seconds)
+    hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else f"{whole // 60}"
+    return f"{hours}:{whole % 60:02}"

@@ -1,0 +1,69 @@
+"""Media <-> the text of media.json.
+
+In: a Media, or text that may be anything. Out: the other. Knows neither files nor folders.
+"""
+
+import json
+import math
+import re
+from dataclasses import asdict, replace
+
+from pipeline.types import Coverage, Frame, Media, Passage
+
+FORMAT = 1  # another number is refused, not guessed at
+ID = re.compile(r"[0-9a-f]{32}")
+
+_IMAGE = re.compile(r"frames/[A-Za-z0-9_-][A-Za-z0-9._-]*")  # never leads out of the media folder
+_KIND = re.compile("speech|subtitle|screen")
+_STATE = re.compile("read|partly|absent|off")
+_ANY = re.compile(r"[\s\S]*")
+
+
+def dump(media: Media) -> str:
+    """The text of media.json."""
+    record = {"format": FORMAT} | asdict(replace(media, coverage=dict(media.coverage)))
+    return json.dumps(record, indent=1, allow_nan=False)
+
+
+def parse(text: str | bytes) -> Media:
+    """The media that dump wrote, every value checked. Raises ValueError for anything else."""
+    try:
+        return _media(json.loads(text))
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _media(record: dict) -> Media:
+    if record["format"] != FORMAT:
+        raise ValueError(f"it has format {record['format']}, and this version reads format {FORMAT}")
+    return Media(
+        id=_text(record["id"], ID),
+        title=_text(record["title"]),
+        source=_text(record["source"]),
+        unit=_text(record["unit"]),
+        length=_number(record["length"]),
+        language=_text(record["language"]),
+        frames=tuple(
+            Frame(_number(f["start"]), _number(f["end"]), _text(f["image"], _IMAGE)) for f in record["frames"]
+        ),
+        passages=tuple(
+            Passage(_number(p["start"]), _number(p["end"]), _text(p["text"]), _text(p["kind"], _KIND))
+            for p in record["passages"]
+        ),
+        coverage={
+            part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]))
+            for part, c in record["coverage"].items()
+        },
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _text(value: object, form: re.Pattern = _ANY) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ValueError(f"{value!r} cannot stand there")
+    return value

@@ -1,0 +1,107 @@
+"""Settings: the only reader of the environment. Knows names and defaults, not what they are used for.
+
+A part that is named here is used or it is an error; a part that is left empty takes its default and
+says so. `.env` is loaded by the entry points (app.py, python -m pipeline), never here.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+
+TEXT_EMBEDDINGS = ("local", "mistral", "openai")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Each field is the environment variable of the same name in capitals."""
+
+    data_dir: Path = Path("data")  # the library: one folder a video, and the Milvus Lite file
+    frames_per_second: float = 0.2  # Hz, pictures taken from a video
+    screen_text: bool = True  # read the text on frames
+    whisper_model: str = ""  # name or .pt file; "" is "base" if its weights can be had
+    clip_model: str = ""  # Hugging Face name or folder; "" is openai/clip-vit-base-patch32 if it can be had
+    text_embedding: str = ""  # "local", "mistral" or "openai"; "" follows from the keys below
+    mistral_api_key: str = field(default="", repr=False)
+    mistral_base_url: str = ""  # "" is Mistral's own service
+    embedding_base_url: str = ""  # an OpenAI-compatible embedding endpoint
+    embedding_api_key: str = field(default="", repr=False)
+    embedding_model: str = ""  # a model name known to that endpoint
+    milvus_uri: str = ""  # "" is Milvus Lite in data_dir; http(s)://host:port is a server
+    milvus_token: str = field(default="", repr=False)
+    vllm_base_url: str = ""  # an OpenAI-compatible chat endpoint, such as http://localhost:8000/v1
+    vllm_api_key: str = field(default="", repr=False)
+    vllm_model: str = "mistralai/Pixtral-12B-2409"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
+        if not 0 < self.frames_per_second <= 30:
+            raise SettingsError(
+                f"FRAMES_PER_SECOND is {self.frames_per_second:g}. Give a number above 0 and at most 30, such as 0.2."
+            )
+        if self.text_embedding and self.text_embedding not in TEXT_EMBEDDINGS:
+            raise SettingsError(
+                f"TEXT_EMBEDDING is {self.text_embedding!r}. "
+                f"Give one of: {', '.join(TEXT_EMBEDDINGS)}; or leave it empty."
+            )
+        if not self.text_embedding and self.mistral_api_key and self.embedding_base_url:
+            raise SettingsError(
+                "Both MISTRAL_API_KEY and EMBEDDING_BASE_URL are set, and only one can embed the text. "
+                "Set TEXT_EMBEDDING=mistral or TEXT_EMBEDDING=openai to choose."
+            )
+        if self.text_embedding_kind == "mistral" and not self.mistral_api_key:
+            raise SettingsError("TEXT_EMBEDDING=mistral needs MISTRAL_API_KEY. Set it, or set TEXT_EMBEDDING=local.")
+        if self.text_embedding_kind == "openai" and not (self.embedding_base_url and self.embedding_model):
+            raise SettingsError(
+                "An OpenAI-compatible embedding needs both EMBEDDING_BASE_URL and EMBEDDING_MODEL. "
+                "Set both, or set TEXT_EMBEDDING=local."
+            )
+        for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
+            if (value := getattr(self, name)) and not value.startswith(("http://", "https://")):
+                raise SettingsError(
+                    f"{name.upper()} is {value!r}, which is no web address. "
+                    "Give one that starts with http:// or https://, or leave it empty."
+                )
+
+    @property
+    def text_embedding_kind(self) -> str:
+        """What embeds text: "local", "mistral" or "openai"."""
+        if self.text_embedding:
+            return self.text_embedding
+        if self.embedding_base_url:
+            return "openai"
+        return "mistral" if self.mistral_api_key else "local"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment (or the given mapping). Empty values count as not set.
+
+        Raises SettingsError where a value cannot be used.
+        """
+        environ = os.environ if environ is None else environ
+        given = {}
+        for setting in dataclasses.fields(cls):
+            text = environ.get(setting.name.upper(), "").strip()
+            if text:
+                given[setting.name] = _parse(setting, text)
+        return cls(**given)
+
+
+def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path:
+    if setting.type is bool:
+        if text.lower() in ("on", "1", "true", "yes"):
+            return True
+        if text.lower() in ("off", "0", "false", "no"):
+            return False
+        raise SettingsError(f"{setting.name.upper()} is {text!r}. Give on or off.")
+    if setting.type is float:
+        try:
+            return float(text)
+        except ValueError:
+            raise SettingsError(
+                f"{setting.name.upper()} is {text!r}. Give a number, such as {setting.default}."
+            ) from None
+    return Path(text) if setting.type is Path else text

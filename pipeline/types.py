@@ -1,0 +1,112 @@
+"""The values that travel between the steps. Pure: nothing here opens, loads or computes anything.
+
+Times are seconds from the first picture or sound of the source, as floats.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture and how long it stands."""
+
+    start: float  # s, the time in the source that this very picture shows
+    end: float  # s, until when the source looks the same
+    image: str  # path inside the media folder, such as "frames/000005.000.jpg"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of words: heard, written beside or inside the source, or read off the screen."""
+
+    start: float  # s
+    end: float  # s
+    text: str
+    kind: str  # "speech", "subtitle" or "screen"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far one part of a source was read."""
+
+    state: str  # "read", "partly", "absent" (the source has none) or "off" (not readable here)
+    by: str = ""  # what read it, such as "whisper base" or "talk.srt"; "" when nothing did
+    note: str = ""  # what is missing and the next step; "" when there is nothing to say
+
+
+@dataclass(frozen=True)
+class Media:
+    """One source that was read. The folder named by its id holds it all."""
+
+    id: str  # first 32 hex digits of the SHA-256 of the content
+    title: str
+    source: str  # where the original was when it was read; it may have moved since
+    unit: str  # what start and end count: "second"
+    length: float  # s
+    language: str  # ISO 639-1 code of the speech, "" when not known
+    frames: tuple[Frame, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by part: frames, speech, screen, text, pictures
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One item that a search list returned. Scores compare only within one list."""
+
+    media: str  # media id
+    item: Frame | Passage
+    score: float  # higher is better
+    found_by: str  # "words" (BM25), "meaning" (text embedding) or "picture" (CLIP)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A stretch of one source that may hold the answer."""
+
+    media: str  # media id
+    start: float  # s
+    end: float  # s
+    score: float  # fused by rank; compares only within one question
+    passages: tuple[Passage, ...] = ()  # in the order of the source
+    frames: tuple[Frame, ...] = ()  # best first
+    why: tuple[str, ...] = ()  # why it was found, in words a person reads
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found for one question."""
+
+    question: str
+    moments: tuple[Moment, ...] = ()  # best first
+
+    @property
+    def top_frame(self) -> tuple[str, Frame] | None:
+        """(media id, best frame of the best moment that has one), or None."""
+        return next(((m.media, m.frames[0]) for m in self.moments if m.frames), None)
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A time that an answer names."""
+
+    time: float  # s
+    supported: bool  # whether that time lies in the evidence that was sent
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question that was answered."""
+
+    question: str
+    answer: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long job is."""
+
+    step: str  # "frames", "speech", "screen", "text", "pictures", "index" or "waiting"
+    fraction: float  # 0-1 within this step
+    note: str = ""  # what a person reads beside the bar

@@ -1,0 +1,64 @@
+"""What every test stands on: a clean environment, a film with words beside it."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import Settings
+
+# Model hubs are never asked by a test: what is not on the disk is not there, at once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Whisper looks for its weights here, where there are none, and cannot fetch them through a proxy that is not there.
+os.environ["XDG_CACHE_HOME"] = "/nonexistent/cache"
+os.environ["https_proxy"] = "http://127.0.0.1:9"
+os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SUBTITLES = """1
+00:00:00,500 --> 00:00:03,000
+Welcome. Today we see how plants make sugar out of sunlight.
+
+2
+00:00:09,500 --> 00:00:12,500
+The green colour comes from a pigment that swallows red and blue light.
+
+3
+00:00:19,000 --> 00:00:22,500
+Next week we shall talk about volcanoes. Thank you for coming.
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own keys and endpoints never reach a test, nor does a .env."""
+    for setting in dataclasses.fields(Settings):
+        monkeypatch.setenv(setting.name.upper(), "")  # empty is not set, and a .env does not fill it
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Nothing configured, an empty library."""
+    return Settings(data_dir=tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real videos, speech and questions beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the folder of real media, ../shared, which is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 s, three slides, each picture numbered, sound without words, subtitles beside it with silences between."""
+    from make_film import make_film
+
+    path = make_film(tmp_path_factory.mktemp("film") / "biology.mp4", seconds=24)
+    path.with_suffix(".srt").write_text(SUBTITLES)
+    return path

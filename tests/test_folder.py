@@ -1,0 +1,275 @@
+"""The library on the disk: whole or not at all, whatever happens in between."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import MediaNotFound, StorageError
+from pipeline.media import disk, folder, uploads
+from pipeline.media.folder import install, list_media, load, media_folders, remove, save, stage, sweep
+from pipeline.types import Coverage, Frame, Media, Passage
+
+ID, OTHER = "0123456789abcdef" * 2, "f" * 32
+MEDIA = Media(
+    id=ID,
+    title="Biology — первый урок",
+    source="/films/biology.mp4",
+    unit="second",
+    length=20.04,
+    language="en",
+    frames=(Frame(0.0, 7.0, "frames/000000.000.jpg"), Frame(7.0, 20.04, "frames/000007.000.jpg")),
+    passages=(
+        Passage(0.5, 6.0, "Plants make sugar --> from <light>", "subtitle"),
+        Passage(0.0, 7.0, "Photosynthesis", "screen"),
+    ),
+    coverage={"speech": Coverage("read", "talk.srt"), "screen": Coverage("partly", "rapidocr", "Two were missing.")},
+)
+GONE = 2**22 + 1  # no process has this id: Linux ends at 2**22
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    return tmp_path / "data"
+
+
+def keep(data_dir, media_id: str = ID, title: str = MEDIA.title) -> Media:
+    """Read a media into the library as the worker does."""
+    media = replace(MEDIA, id=media_id, title=title)
+    staging = stage(data_dir, media_id)
+    (staging / "frames").mkdir()
+    (staging / "frames" / "000000.000.jpg").write_bytes(os.fsencode(title))
+    save(media, staging)
+    install(staging, data_dir, media_id)
+    return media
+
+
+def test_what_is_saved_is_loaded(data_dir):
+    keep(data_dir)
+    assert load(data_dir / ID) == MEDIA
+    assert list_media(data_dir) == ([MEDIA], [])
+
+
+def test_the_transcript_is_for_players_and_people_and_holds_what_is_said(data_dir):
+    keep(data_dir)
+    assert (data_dir / ID / "transcript.txt").read_text() == "[0:00] Plants make sugar --> from <light>\n"
+    assert "Plants make sugar --&gt; from &lt;light&gt;" in (data_dir / ID / "transcript.vtt").read_text()
+    staging = stage(data_dir, OTHER)
+    folder.write_transcript([(3661.0, 3662.0, "late"), (1.0, 2.0, "early")], staging)
+    save(replace(MEDIA, id=OTHER), staging)
+    assert (staging / "transcript.txt").read_text() == "[0:01] early\n[1:01:01] late\n"
+
+
+def test_a_film_whose_name_is_no_text_is_kept(data_dir):
+    odd = os.fsdecode(b"caf\xe9")
+    assert load(data_dir / keep(data_dir, title=odd).id).title == odd
+
+
+def test_the_newest_comes_first_and_what_is_not_complete_is_not_there(data_dir):
+    assert list_media(data_dir) == ([], [])
+    keep(data_dir, OTHER)
+    keep(data_dir)
+    os.utime(data_dir / OTHER / "media.json", (1, 1))
+    stage(data_dir, "a" * 32)
+    (data_dir / ("b" * 32)).mkdir()
+    (data_dir / "uploads").mkdir()
+    (data_dir / ("c" * 32)).touch()
+    assert [media.id for media in list_media(data_dir)[0]] == [ID, OTHER]
+    assert [path.name for path in media_folders(data_dir)] == [ID, OTHER]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"id": "../../etc"},
+        {"id": OTHER},
+        {"length": "long"},
+        {"length": float("nan")},
+        {"frames": [{"start": 0, "end": 1, "image": "../secret.jpg"}]},
+        {"frames": [{"start": 0, "end": 1, "image": "frames/../../x.jpg"}]},
+        {"frames": [{"start": 0, "end": 1, "image": "/etc/passwd"}]},
+        {"frames": [{"start": True, "end": 1, "image": "frames/1.jpg"}]},
+        {"frames": 3},
+        {"passages": [{"start": 0, "end": 10**400, "text": "x", "kind": "speech"}]},
+        {"passages": [{"start": 0, "end": 1, "text": "x", "kind": "gossip"}]},
+        {"passages": [{"start": 0, "end": 1, "kind": "speech"}]},
+        {"coverage": {"speech": {"state": "great", "by": "", "note": ""}}},
+        {"coverage": None},
+    ],
+    ids=str,
+)
+def test_a_damaged_record_says_what_to_do_and_hides_no_other(data_dir, change):
+    other = keep(data_dir, OTHER)
+    keep(data_dir)
+    record = data_dir / ID / "media.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    media, (problem,) = list_media(data_dir)
+    assert media == [other]
+    assert str(record) in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000], ids=lambda c: repr(c[:9]))
+def test_a_record_that_is_no_record_is_an_error_with_a_next_step(data_dir, content):
+    keep(data_dir)
+    (data_dir / ID / "media.json").write_bytes(content)
+    with pytest.raises(StorageError, match=f"remove {ID}"):
+        load(data_dir / ID)
+    remove(data_dir, ID)
+    assert list_media(data_dir) == ([], [])
+
+
+def test_what_is_not_there_is_not_found(data_dir):
+    for media_id in (ID, "../data", "", "x" * 32):
+        with pytest.raises(MediaNotFound):
+            load(data_dir / (media_id or "nothing"))
+        with pytest.raises(MediaNotFound):
+            remove(data_dir, media_id)
+
+
+def test_reading_again_replaces_the_whole_folder(data_dir):
+    keep(data_dir, title="first")
+    (data_dir / ID / "stray").touch()
+    keep(data_dir, title="second")
+    assert load(data_dir / ID).title == "second"
+    assert (data_dir / ID / "frames" / "000000.000.jpg").read_bytes() == b"second"
+    assert sorted(path.name for path in data_dir.iterdir()) == [ID]
+    assert not (data_dir / ID / "stray").exists()
+
+
+def test_removing_leaves_nothing(data_dir):
+    stored = uploads.store(data_dir, "a.mp4", io.BytesIO(b"film"))
+    keep(data_dir, stored.parent.name)
+    keep(data_dir, OTHER)
+    remove(data_dir, stored.parent.name)
+    assert sorted(str(path.relative_to(data_dir)) for path in data_dir.iterdir()) == [OTHER, "uploads"]
+    assert list((data_dir / "uploads").iterdir()) == []
+
+
+def test_what_dead_processes_left_is_swept_and_what_live_ones_do_is_not(data_dir):
+    kept = keep(data_dir)
+    mine = stage(data_dir, OTHER)
+    for name in (f".reading-{OTHER}-{GONE}", f".trash-{OTHER}-{GONE}-5", f".old-{ID}-{GONE}-5"):
+        (data_dir / name / "frames").mkdir(parents=True)
+    (data_dir / "uploads" / ("d" * 32)).mkdir(parents=True)
+    (data_dir / "uploads" / ("e" * 32)).mkdir()
+    yesterday = time.time() - 2 * uploads.FORGOTTEN
+    os.utime(data_dir / "uploads" / ("e" * 32), (yesterday, yesterday))
+    (data_dir / "uploads" / f".unfinished-{GONE}-1").touch()
+    (data_dir / "someone's own file").touch()
+    sweep(data_dir)
+    assert {path.name for path in data_dir.iterdir()} == {ID, mine.name, "uploads", "someone's own file"}
+    assert [path.name for path in (data_dir / "uploads").iterdir()] == ["d" * 32]
+    assert list_media(data_dir) == ([kept], [])
+
+
+def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
+    kept = keep(data_dir)
+    os.rename(data_dir / ID, data_dir / f".old-{ID}-{GONE}-7")
+    assert list_media(data_dir)[0] == []
+    sweep(data_dir)
+    assert list_media(data_dir) == ([kept], [])
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new(data_dir, step):
+    """A process replaces and then removes a media, and dies at its n-th change to the disk."""
+    keep(data_dir, title="first")
+    code = """if True:
+        import os, shutil, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[3])
+        from test_folder import ID, keep, remove
+        left = int(sys.argv[1])
+        def deadly(real):
+            def act(*arguments, **options):
+                global left
+                left -= 1
+                if left < 0:
+                    os._exit(9)
+                return real(*arguments, **options)
+            return act
+        for module, name in ((os, "rename"), (os, "replace"), (shutil, "rmtree")):
+            setattr(module, name, deadly(getattr(module, name)))
+        keep(Path(sys.argv[2]), title="second")
+        remove(Path(sys.argv[2]), ID)
+    """
+    here = os.path.dirname(__file__)
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(here)}
+    command = [sys.executable, "-c", code, str(step), str(data_dir), here]
+    assert subprocess.run(command, env=environment, check=False).returncode == 9
+    sweep(data_dir)
+    media, problems = list_media(data_dir)
+    assert problems == []
+    for one in media:
+        assert (data_dir / one.id / "frames" / "000000.000.jpg").read_bytes() == one.title.encode()
+    if step < 7:  # the removal has not begun
+        assert [one.title for one in media] in (["first"], ["second"])
+    assert {path.name for path in data_dir.iterdir()} <= {ID}
+
+
+def test_a_save_that_fails_leaves_what_was_there(data_dir, monkeypatch):
+    keep(data_dir)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk.os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        save(replace(MEDIA, title="new"), data_dir / ID)
+    assert load(data_dir / ID) == MEDIA
+    assert not list((data_dir / ID).glob(".media*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "permission"),
+        (errno.EROFS, "permission"),
+        (errno.EIO, "DATA_DIR"),
+    ],
+)
+def test_faults_of_the_disk_are_said_in_plain_words(tmp_path, number, words):
+    with pytest.raises(StorageError, match=words) as caught, disk.storage_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert str(tmp_path) in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("talk.mp4", "talk.mp4"),
+        ("../../../etc/passwd", "passwd"),
+        ("C:\\films\\talk.mkv", "talk.mkv"),
+        ("..", "video"),
+        ("", "video"),
+        (".hidden.mp4", "hidden.mp4"),
+        ("a\0b\nc.mp4", "abc.mp4"),
+        ("день " * 100 + ".webm", None),
+    ],
+)
+def test_an_upload_stays_where_it_belongs_whatever_its_name(data_dir, name, kept):
+    stored = uploads.store(data_dir, name, io.BytesIO(b"film"))
+    assert stored.read_bytes() == b"film"
+    assert stored.resolve().parent.parent == (data_dir / "uploads").resolve()
+    assert stored.name == kept or kept is None
+    assert len(os.listdir(data_dir / "uploads")) == 1
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(data_dir):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError):
+        uploads.store(data_dir, "talk.mp4", Broken())
+    assert os.listdir(data_dir / "uploads") == []
