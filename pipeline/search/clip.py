@@ -1,0 +1,133 @@
+"""Pictures and texts in, unit vectors of one space out: CLIP (Radford et al. 2021).
+
+Building the embedding costs no model; the weights are loaded when the first vector is asked for. Whether
+missing weights are an error or a part that is off, the caller decides. Knows no media folder and no Milvus.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ModelError
+from pipeline.search.base import Batched, clean, safe_name, unit
+from pipeline.search.weights import CLIP_WEIGHTS, find_clip, load_clip
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from llama_index.embeddings.clip import ClipEmbedding
+
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+PICTURES_A_BATCH = 16  # more gains nothing on a CPU
+TEXT_TOKENS = 77  # CLIP's context; the rest of a longer text is not seen
+
+_lock = threading.RLock()
+_loaded: dict[str, tuple] = {}
+_failed: dict[str, str] = {}  # what could not be had is not asked for again in this process
+
+
+def image_embedding(settings: Settings) -> "ClipEmbedding":
+    """CLIP as a LlamaIndex ClipEmbedding, with `.name` and `.dimension` (None until the model is loaded).
+
+    Embedding raises ModelError where the weights cannot be had or loaded.
+    """
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.embeddings.clip import ClipEmbedding
+
+    class TransformersClip(Batched, ClipEmbedding):
+        name: str
+
+        def __init__(self, weights: str) -> None:
+            # ClipEmbedding's own start loads the `clip` package, which is on no package index.
+            BaseEmbedding.__init__(self, model_name=weights, embed_batch_size=PICTURES_A_BATCH, name=_name(weights))
+
+        @property
+        def dimension(self) -> int | None:
+            return _loaded[self.model_name][0].config.projection_dim if self.model_name in _loaded else None
+
+        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            return _embed_texts(self.model_name, texts)
+
+        def _get_image_embedding(self, img_file_path: Any) -> list[float]:
+            return _embed_pictures(self.model_name, [img_file_path])[0]
+
+        def _get_image_embeddings(self, img_file_paths: list[Any]) -> list[list[float]]:
+            return _embed_pictures(self.model_name, img_file_paths)
+
+        async def _aget_image_embedding(self, img_file_path: Any) -> list[float]:
+            return _embed_pictures(self.model_name, [img_file_path])[0]
+
+    return TransformersClip(settings.clip_model or DEFAULT_MODEL)
+
+
+def image_embedding_available(settings: Settings) -> tuple[bool, str]:
+    """(whether CLIP's weights are on this computer, what to say about it). Loads nothing, asks no network."""
+    weights = settings.clip_model or DEFAULT_MODEL
+    try:
+        if find_clip(weights):
+            return True, weights
+    except ModelError as error:
+        return False, str(error)
+    return False, _failed.get(weights) or (
+        f"The weights of {weights} are not on this computer. They are fetched on first use (600 MB), "
+        "or set CLIP_MODEL to a folder that holds them."
+    )
+
+
+def _name(weights: str) -> str:
+    """A name that changes with the weights, so that vectors of two models are never mixed."""
+    folder = Path(weights).expanduser()
+    if not folder.is_dir():
+        return safe_name(weights)
+    digest = hashlib.sha256()
+    for path in (folder / name for name in ("config.json", *CLIP_WEIGHTS)):
+        if path.is_file():
+            with path.open("rb") as file:  # the first tensors and the size tell weights apart; all of it takes 1 s
+                digest.update(file.read(1 << 20) + str(file.seek(0, os.SEEK_END)).encode())
+    return f"{safe_name(folder.name)}-{digest.hexdigest()[:8]}"
+
+
+def _ready(weights: str) -> tuple[Any, Any, Any, str]:
+    with _lock:  # one load, however many threads ask
+        if weights in _failed:
+            raise ModelError(_failed[weights])
+        try:
+            if weights not in _loaded:
+                _loaded[weights] = load_clip(weights)
+        except ModelError as error:
+            _failed[weights] = str(error)
+            raise
+        return _loaded[weights]
+
+
+def _embed_texts(weights: str, texts: Sequence[str]) -> list[list[float]]:
+    import torch
+
+    model, tokenizer, _, device = _ready(weights)
+    with _lock:  # the tokenizer keeps its padding as state
+        inputs = tokenizer(
+            [clean(text) for text in texts], padding=True, truncation=True, max_length=TEXT_TOKENS, return_tensors="pt"
+        )
+    with torch.inference_mode():
+        features = model.get_text_features(**inputs.to(device)).pooler_output
+    return unit(features.cpu().numpy(), len(texts), model.config.projection_dim, "CLIP").tolist()
+
+
+def _embed_pictures(weights: str, paths: Sequence[Any]) -> list[list[float]]:
+    import torch
+    from PIL import Image
+
+    model, _, pictures, device = _ready(weights)
+    vectors: list[list[float]] = []
+    for first in range(0, len(paths), PICTURES_A_BATCH):
+        batch = []
+        for path in paths[first : first + PICTURES_A_BATCH]:
+            with Image.open(path) as image:
+                batch.append(image.convert("RGB"))
+        pixels = pictures(images=batch, return_tensors="pt")["pixel_values"].to(device)
+        with torch.inference_mode():
+            features = model.get_image_features(pixel_values=pixels).pooler_output
+        vectors += unit(features.cpu().numpy(), len(batch), model.config.projection_dim, "CLIP").tolist()
+    return vectors

@@ -1,0 +1,243 @@
+"""Media folders in, ranked hits out: LlamaIndex's MultiModalVectorStoreIndex over the two Milvus collections.
+
+The folders are the truth and the collections a projection of them: sync() makes the second match the
+first, from vectors that the folders hold. Knows no video, no answer, and no Milvus call (stores.py).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import LibraryError, ModelError
+from pipeline.search.base import clean
+from pipeline.search.embeddings import image_embedding, text_embedding
+from pipeline.search.nodes import make_node, node_id, to_hit
+from pipeline.search.stores import Stores, check_ids, open_stores
+from pipeline.search.vectors import key_of, load_vectors, vectors_path
+from pipeline.settings import Settings
+from pipeline.types import Hit, Media
+
+NODES_A_STEP = 500  # inserted between two reports of progress
+QUESTION_CHARACTERS = 4000  # what is searched for of a longer question
+
+Folders = Mapping[str, tuple[Path, Media]]  # by media id: its folder and what it holds
+
+log = logging.getLogger(__name__)
+
+
+class Index:
+    """The searchable library. Opened on first use; share one between threads.
+
+    Every method raises LibraryBusy or LibraryError where the vector store cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._stores: Stores | None = None
+        self._text: Any = None
+        self._image: Any = None
+        self._rows: dict[str, dict[str, set[str]]] = {}  # by kind, by media id: the row ids in the collection
+        self._seen: dict[str, tuple] = {}  # by media id: what its folder looked like when it was synced
+
+    def sync(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
+        """Insert what the folders have and the collections lack; remove what the folders no longer have.
+
+        Quick when nothing changed. `report` is told the fraction that is done. Raises StorageError too.
+        """
+        check_ids(folders)
+        with self._lock, self._whole_or_reopened():
+            stores = self._opened()
+            stamps = {media_id: self._stamp(folder) for media_id, (folder, _) in folders.items()}
+            changed = [media_id for media_id, stamp in stamps.items() if self._seen.get(media_id) != stamp]
+            for media_id in {one for rows in self._rows.values() for one in rows} - folders.keys():
+                stores.delete(media_id)
+                self._seen.pop(media_id, None)
+                for rows in self._rows.values():
+                    rows.pop(media_id, None)
+            for number, media_id in enumerate(changed):
+                done, share = number / len(changed), 1 / len(changed)
+                self._sync_one(*folders[media_id], lambda part, d=done, s=share: report(d + s * part))
+                self._seen[media_id] = stamps[media_id]
+            report(1.0)
+
+    def rebuild(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
+        """Drop the collections of the current embeddings and make them anew from the folders. Embeds nothing."""
+        with self._lock, self._whole_or_reopened():
+            self._connected().drop()  # not opened: a collection that does not fit must not stand in the way
+            self._rows, self._seen = {}, {}
+            self.sync(folders, report)
+
+    def search(
+        self,
+        question: str,
+        media_ids: Sequence[str] | None = None,
+        limit: int = 20,
+        after: float | None = None,
+        before: float | None = None,
+    ) -> list[list[Hit]]:
+        """Ranked lists, each best first and at most `limit` long: by words (BM25), by meaning, by picture.
+
+        Looks in these media (None: in all), and where given only at what stands after and before these
+        seconds. Finds what the last sync() put in. Raises EmbeddingError, ModelError too.
+        """
+        text = clean(question.strip(), QUESTION_CHARACTERS)
+        if not text or (media_ids is not None and not media_ids):
+            return []
+        ids = None if media_ids is None else sorted(check_ids(media_ids))
+        with self._lock:
+            stores = self._opened()
+            has = {kind: any(one in rows for one in ids or rows) for kind, rows in self._rows.items()}
+        lists: list[list[Hit]] = []
+        with self._whole_or_reopened(LibraryError), stores.errors():
+            if has.get("text"):
+                from llama_index.core.schema import QueryBundle
+
+                bundle = QueryBundle(text, embedding=self._text.get_query_embedding(text))
+                for found_by, mode in (("words", "text_search"), ("meaning", "default")):
+                    retriever = self._retriever(stores, ids, limit, after, before, mode)
+                    lists.append([to_hit(one, found_by) for one in retriever.text_retrieve(bundle)])
+            if has.get("image"):
+                lists.append(self._pictures(stores, text, ids, limit, after, before))
+        return lists
+
+    def describe(self) -> str:
+        """What is open and what it holds, in one line."""
+        with self._lock:
+            where = self._opened().where
+            counts = {kind: sum(map(len, rows.values())) for kind, rows in self._rows.items()}
+        return f"{where}, {counts.get('text', 0)} passages and {counts.get('image', 0)} pictures"
+
+    def close(self) -> None:
+        """Let go of the vector store, so that another process can open it. The next call opens it again."""
+        with self._lock:
+            if self._stores:
+                self._stores.close()
+            self._stores, self._rows, self._seen = None, {}, {}
+
+    def _connected(self) -> Stores:
+        if self._stores is None:
+            self._text = self._text or text_embedding(self._settings)
+            self._image = self._image or image_embedding(self._settings)
+            self._stores = open_stores(self._settings, self._text.name, self._image.name)
+        return self._stores
+
+    def _opened(self) -> Stores:
+        """The stores, with every collection open that the current embeddings have, and its rows known."""
+        if self._stores is None:
+            with self._whole_or_reopened():
+                stores = self._connected()
+                for kind, embedding in (("text", self._text), ("image", self._image)):
+                    # Opened even while no folder has vectors: rows of removed videos must be found.
+                    dimensions = stores.dimensions(kind)
+                    if embedding.dimension in dimensions:
+                        self._open(kind, embedding.dimension)
+                    elif embedding.dimension is None and len(dimensions) == 1:
+                        self._open(kind, dimensions[0])
+        return self._stores
+
+    @contextmanager
+    def _whole_or_reopened(self, failure: type[BaseException] = BaseException) -> Iterator[None]:
+        """After a failure half-way nothing is known of the rows: the next call opens and looks again."""
+        try:
+            yield
+        except failure:
+            self.close()
+            raise
+
+    def _stamp(self, folder: Path) -> tuple:
+        paths = (
+            folder / "media.json",
+            vectors_path(folder, self._text.name),
+            vectors_path(folder, self._image.name),
+        )
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+    def _sync_one(self, folder: Path, media: Media, report: Callable[[float], None]) -> None:
+        """Bring the rows of one media to what its folder holds."""
+        for kind, name, items in (
+            ("text", self._text.name, [one for one in media.passages if one.text.strip()]),
+            ("image", self._image.name, media.frames),
+        ):
+            vectors = load_vectors(folder, name) if items else {}
+            wanted = {node_id(media.id, item): item for item in items if key_of(item) in vectors}
+            if wanted:
+                self._open(kind, len(next(iter(vectors.values()))))
+            rows = self._rows.get(kind, {})
+            have = rows.get(media.id, set())
+            new = [make_node(media.id, item, vectors[key_of(item)]) for one, item in wanted.items() if one not in have]
+            if new:
+                self._stores.check_room()
+            for first in range(0, len(new), NODES_A_STEP):
+                # A fresh index each time: one that was given no pictures takes its picture store for empty.
+                with self._stores.errors():
+                    self._multi_modal(self._stores).insert_nodes(new[first : first + NODES_A_STEP])
+                report((first + NODES_A_STEP) / (len(new) + NODES_A_STEP))
+            if stale := have - wanted.keys():
+                self._stores.delete_rows(kind, stale)
+            if wanted:
+                rows[media.id] = set(wanted)
+            else:
+                rows.pop(media.id, None)
+
+    def _open(self, kind: str, dimension: int) -> None:
+        """Open the collection of this kind, if it is not open yet, and learn what rows it has."""
+        store = self._stores.get(kind)
+        if store is None:
+            self._stores.open(kind, dimension)
+            self._rows[kind] = self._stores.rows(kind)
+        elif store.dim != dimension:
+            name = vectors_path(Path(), self._text.name if kind == "text" else self._image.name)
+            raise LibraryError(
+                f"Some videos have vectors of {dimension} numbers and others of {store.dim}: the model behind the "
+                f"embedding changed. Delete {name} in each video's folder, then run: python -m pipeline reindex"
+            )
+
+    def _multi_modal(self, stores: Stores) -> Any:
+        from llama_index.core.indices import MultiModalVectorStoreIndex
+
+        return MultiModalVectorStoreIndex.from_vector_store(
+            stores.get("text") or stores.get("image"),  # it cannot do without; never asked for text then
+            embed_model=self._text,
+            image_vector_store=stores.get("image"),
+            image_embed_model=self._image,
+        )
+
+    def _retriever(
+        self,
+        stores: Stores,
+        ids: list[str] | None,
+        limit: int,
+        after: float | None,
+        before: float | None,
+        mode: str = "default",
+    ) -> Any:
+        from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
+
+        window = []
+        if after is not None:
+            window.append(MetadataFilter(key="end", value=float(after), operator=FilterOperator.GT))
+        if before is not None:
+            window.append(MetadataFilter(key="start", value=float(before), operator=FilterOperator.LT))
+        return self._multi_modal(stores).as_retriever(
+            similarity_top_k=limit,
+            image_similarity_top_k=limit,
+            vector_store_query_mode=mode,
+            doc_ids=ids,
+            filters=MetadataFilters(filters=window) if window else None,
+        )
+
+    def _pictures(
+        self, stores: Stores, text: str, ids: list[str] | None, limit: int, after: float | None, before: float | None
+    ) -> list[Hit]:
+        try:
+            found = self._retriever(stores, ids, limit, after, before).text_to_image_retrieve(text)
+        except ModelError as error:
+            if self._settings.clip_model:  # named in the settings: used, or an error
+                raise
+            log.warning("Pictures were not searched: %s", error)
+            return []
+        return [to_hit(one, "picture") for one in found]

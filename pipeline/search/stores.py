@@ -1,0 +1,267 @@
+"""The two Milvus collections: open, list, delete, close. The only file that knows Milvus.
+
+In: settings, the names of the embeddings. Out: LlamaIndex vector stores and their row ids. Does not know
+what a node holds, nor that media folders exist.
+"""
+
+import importlib
+import json
+import logging
+import re
+import shutil
+import warnings
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import LibraryError, StorageError
+from pipeline.search.lease import Lease
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from llama_index.vector_stores.milvus import MilvusVectorStore
+
+LITE_FILE = "library.db"
+CONNECT_SECONDS = 8
+CALL_SECONDS = 60  # a call that is not answered by then fails
+LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
+ROWS_A_CALL = 1000
+ANALYZER = {
+    "tokenizer": "standard",
+    "filter": ["lowercase", {"type": "stop", "stop_words": ["_english_"]}, {"type": "stemmer", "language": "english"}],
+}
+KINDS = ("text", "image")
+
+
+def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores":
+    """Connect to Milvus Lite in the data folder, or to the server that MILVUS_URI names.
+
+    Raises LibraryBusy when another process holds the Lite file; LibraryError when the file or the server
+    cannot be opened; StorageError when the data folder cannot be written.
+    """
+    names = {"text": text_name, "image": image_name}
+    if settings.milvus_uri:
+        return Stores(settings.milvus_uri, settings.milvus_token, names, None)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The data folder {settings.data_dir} cannot be made. Set DATA_DIR to a folder that can be written."
+        ) from error
+    path = settings.data_dir / LITE_FILE
+    lease = Lease(path)
+    try:
+        return Stores(str(path), "", names, lease)
+    except BaseException:
+        _release(path, lease)
+        raise
+
+
+class Stores:
+    """An open library: one collection of text and one of images, both of the current embeddings.
+
+    Collections of other embeddings lie beside them untouched. Methods raise LibraryError. Any number of
+    threads may search; one at a time may write.
+    """
+
+    def __init__(self, uri: str, token: str, names: dict[str, str], lease: "Lease | None") -> None:
+        self.where = "Milvus Lite" if lease else uri
+        self._lease = lease
+        self._names = names
+        self._open: dict[str, MilvusVectorStore] = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # milvus-lite imports pkg_resources
+            from pymilvus import MilvusClient
+
+            if lease:
+                importlib.import_module("milvus_lite")
+        # pymilvus prints a traceback of each error that it raises; here they are raised as LibraryError.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        options: dict[str, Any] = {}
+        if lease:  # Milvus Lite hangs up on pymilvus's keepalive pings, with a line on standard error each time
+            options = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
+        limit = {"methodConfig": [{"name": [{}], "timeout": f"{CALL_SECONDS}s"}]}
+        self._connection = {
+            "uri": uri,
+            "token": token,
+            "timeout": CONNECT_SECONDS,
+            "dedicated": True,  # closing one really closes it
+            "grpc_options": {**options, "grpc.service_config": json.dumps(limit)},
+        }
+        with self.errors():
+            self._client = MilvusClient(**self._connection)
+            self._client.list_collections(timeout=CONNECT_SECONDS)
+
+    def get(self, kind: str) -> "MilvusVectorStore | None":
+        """The store of "text" or "image" if it is open."""
+        return self._open.get(kind)
+
+    def dimensions(self, kind: str) -> list[int]:
+        """The dimensions of the collections that the current embedding of this kind has."""
+        prefix = collection_name(kind, self._names[kind], 0).removesuffix("0")
+        with self.errors():
+            names = self._client.list_collections(timeout=CONNECT_SECONDS)
+        ends = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        return sorted(int(end) for end in ends if end.isdecimal())
+
+    def open(self, kind: str, dimension: int) -> "MilvusVectorStore":
+        """The store of "text" or "image", its collection made if need be. Vectors have `dimension` numbers."""
+        if kind in self._open:
+            return self._open[kind]
+        from llama_index.vector_stores.milvus import MilvusVectorStore
+        from llama_index.vector_stores.milvus.utils import BM25BuiltInFunction
+
+        name = collection_name(kind, self._names[kind], dimension)
+        words: dict[str, Any] = {}
+        if kind == "text":
+            words = {"enable_sparse": True, "sparse_embedding_function": BM25BuiltInFunction(analyzer_params=ANALYZER)}
+        with self.errors():
+            if self._client.has_collection(name):
+                self._check_dimension(name, dimension)
+            else:
+                self.check_room()
+            store = MilvusVectorStore(
+                collection_name=name,
+                dim=dimension,
+                similarity_metric="COSINE",
+                upsert_mode=True,
+                use_async_client=False,
+                output_fields=["_node_content", "_node_type"],  # the vectors need not come back
+                **self._connection,
+                **words,
+            )
+        self._open[kind] = store
+        return store
+
+    def check_room(self) -> None:
+        """StorageError when the disk has too little room for Milvus Lite to write. Ask before adding."""
+        folder = Path(self._connection["uri"]).parent
+        if self._lease and (free := shutil.disk_usage(folder).free) < LITE_ROOM:
+            raise StorageError(
+                f"The disk of {folder} is full ({free / 1e6:.0f} MB free). "
+                f"Make {LITE_ROOM / 1e6:.0f} MB of room, then try again; nothing that was read is lost."
+            )
+
+    def rows(self, kind: str) -> dict[str, set[str]]:
+        """The ids of all rows of an open store, by media id."""
+        found: dict[str, set[str]] = defaultdict(set)
+        store = self._open[kind]
+        with self.errors():
+            # An iterator, since one query ends at 16,384 rows.
+            pages = store.client.query_iterator(
+                store.collection_name, batch_size=ROWS_A_CALL, filter="", output_fields=["id", "doc_id"]
+            )
+            while page := pages.next():
+                for row in page:
+                    found[row["doc_id"]].add(row["id"])
+            pages.close()
+        return dict(found)
+
+    def delete(self, media_id: str) -> None:
+        """Remove every row of one media from the open stores."""
+        from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+
+        check_ids([media_id])
+        with self.errors():
+            for store in self._open.values():
+                # Not store.delete(): it stops at 16,384 rows and leaves the others without a word.
+                store.delete_nodes(filters=MetadataFilters(filters=[MetadataFilter(key="doc_id", value=media_id)]))
+
+    def delete_rows(self, kind: str, ids: Collection[str]) -> None:
+        """Remove these rows from an open store."""
+        ids = sorted(check_ids(ids))
+        with self.errors():
+            for first in range(0, len(ids), ROWS_A_CALL):
+                self._open[kind].delete_nodes(node_ids=ids[first : first + ROWS_A_CALL])
+
+    def drop(self) -> None:
+        """Remove the collections of the current embeddings, whole. The folders still hold every vector."""
+        with self.errors():
+            for kind in KINDS:
+                for dimension in self.dimensions(kind):
+                    self._client.drop_collection(collection_name(kind, self._names[kind], dimension))
+            for store in self._open.values():
+                store.client.close()
+            self._open.clear()
+
+    def close(self) -> None:
+        """Let go of the connection and, where it is Milvus Lite, of its file. May be called twice."""
+        for store in self._open.values():
+            store.client.close()
+        self._open.clear()
+        self._client.close()
+        if self._lease:
+            _release(Path(self._connection["uri"]), self._lease)
+            self._lease = None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what Milvus raises inside the block into LibraryError."""
+        import grpc
+        from pymilvus.exceptions import MilvusException
+
+        try:
+            yield
+        except (MilvusException, grpc.RpcError) as error:
+            raise LibraryError(self._words(error)) from error
+
+    def _words(self, error: Exception) -> str:
+        said = " ".join(_codes(error))
+        if not self._connection["uri"].startswith(("http://", "https://")):
+            if "DEADLINE_EXCEEDED" in said:
+                return "The search index did not answer in time. Is the disk full? Make room, then try again."
+            return (
+                f"The search index {LITE_FILE} in the data folder failed: {_first_line(error)}. Try again; if that "
+                f"does not help, delete {LITE_FILE} and run: python -m pipeline reindex (nothing is read again)."
+            )
+        if "UNAUTHENTICATED" in said or "PERMISSION_DENIED" in said:
+            return f"The Milvus server {self.where} refused the token. Check MILVUS_TOKEN."
+        if "UNAVAILABLE" in said or "DEADLINE_EXCEEDED" in said:
+            return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI."
+        return f"The Milvus server {self.where} failed: {_first_line(error)}. Its log says more; check MILVUS_URI."
+
+    def _check_dimension(self, name: str, dimension: int) -> None:
+        fields = self._client.describe_collection(name)["fields"]
+        found = next((field["params"].get("dim") for field in fields if field["name"] == "embedding"), None)
+        if found != dimension:
+            raise LibraryError(
+                f"The collection {name} holds vectors of {found} numbers, and the embedding gives {dimension}. "
+                "Run: python -m pipeline reindex"
+            )
+
+
+def collection_name(kind: str, embedding: str, dimension: int) -> str:
+    """Such as text_local_all_minilm_l6_v2_384: another embedding or dimension is another collection."""
+    return f"{kind}_{re.sub('[^A-Za-z0-9]+', '_', embedding)}_{dimension}"
+
+
+def check_ids(ids: Collection[str]) -> Collection[str]:
+    """The ids, if each is 32 hex digits. ValueError otherwise: ids stand raw in Milvus filters."""
+    for one in ids:
+        if not re.fullmatch(r"[0-9a-f]{32}", one):
+            raise ValueError(f"{one!r} is no id of ours")
+    return ids
+
+
+def _codes(error: BaseException) -> Iterator[str]:
+    """The gRPC status names of an error and its cause: pymilvus wraps the telling one."""
+    for one in (error, error.__cause__):  # no further: pymilvus raises errors from themselves
+        code = getattr(one, "code", None)
+        yield str(code() if callable(code) else code)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", "") or getattr(error, "details", lambda: "")() or error)
+    return (text.strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+def _release(path: Path, lease: Lease) -> None:
+    if lease.last():
+        # Closing the client leaves Milvus Lite's own process running; it goes with its server object.
+        from milvus_lite.server_manager import server_manager_instance
+
+        if str(path.resolve()) in server_manager_instance._servers:
+            server_manager_instance.release_server(str(path))
+    lease.end()

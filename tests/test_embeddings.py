@@ -1,0 +1,291 @@
+"""Embeddings: unit vectors of the right size, faults of a service in plain words, nothing paid for twice."""
+
+import math
+
+import pytest
+from embedding_servers import serve_embeddings
+from tiny_clip import make_clip
+
+from pipeline.errors import EmbeddingError, ModelError, StorageError
+from pipeline.search import vectors
+from pipeline.search.embeddings import image_embedding, image_embedding_available, text_embedding
+from pipeline.settings import Settings
+from pipeline.types import Frame, Media, Passage
+
+KEY = "sk-secret-123"
+
+
+def media_of(texts, frames=()):
+    passages = tuple(Passage(10.0 * n, 10.0 * n + 10, text, "speech") for n, text in enumerate(texts))
+    return Media("a" * 32, "talk", "/talk.mp4", "second", 100.0, "en", tuple(frames), passages)
+
+
+def near(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def ignore(fraction):
+    pass
+
+
+@pytest.fixture
+def server():
+    with serve_embeddings(64) as server:
+        yield server
+
+
+@pytest.fixture
+def mistral_server():
+    with serve_embeddings(1024) as server:
+        yield server
+
+
+@pytest.fixture(params=["openai", "mistral"])
+def service(request):
+    """(server, settings) of each service: what holds for one holds for the other."""
+    with serve_embeddings(64 if request.param == "openai" else 1024) as server:
+        if request.param == "openai":
+            yield (
+                server,
+                Settings(
+                    embedding_base_url=f"{server.url}/v1", embedding_model="BAAI/bge-small", embedding_api_key=KEY
+                ),
+            )
+        else:
+            yield server, Settings(mistral_api_key=KEY, mistral_base_url=server.url)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return Settings(clip_model=str(make_clip(tmp_path_factory.mktemp("models") / "clip")))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "media"
+    (folder / "frames").mkdir(parents=True)
+    for number, colour in enumerate(["red", "green", "blue"]):
+        Image.new("RGB", (160, 90), colour).save(folder / "frames" / f"{number}.jpg")
+    return folder, [Frame(float(n), n + 1.0, f"frames/{n}.jpg") for n in range(3)]
+
+
+class TestLocal:
+    def test_it_knows_what_texts_mean_without_key_or_network(self, settings):
+        model = text_embedding(settings)
+        cat, kitten, budget = model.get_text_embedding_batch(["a cat sleeps", "the kitten naps", "the annual budget"])
+        assert (model.name, model.dimension, len(cat)) == ("local-all-minilm-l6-v2", 384, 384)
+        assert math.isclose(near(cat, cat), 1.0, abs_tol=1e-5)
+        assert near(cat, kitten) > 0.4 > near(cat, budget)
+
+    def test_a_text_has_the_same_vector_alone_and_in_a_batch(self, settings):
+        model = text_embedding(settings)
+        together = model.get_text_embedding_batch(["short", "a much longer text than the other " * 20])
+        assert near(together[0], model.get_query_embedding("short")) > 0.9999
+
+    def test_odd_texts_are_embedded(self, settings):
+        odd = ["", "?", "\ud800", "\x00", "word " * 5000, "日本語"]
+        assert len(text_embedding(settings).get_text_embedding_batch(odd)) == len(odd)
+
+
+class TestServices:
+    def test_vectors_come_in_the_order_of_the_texts(self, service):
+        server, settings = service
+        model = text_embedding(settings)
+        texts = [f"text number {n} about topic{n}" for n in range(70)]
+        found = model.get_text_embedding_batch(texts)
+        assert len(found) == 70
+        assert model.dimension == server.dimension == len(found[0])
+        assert near(found[41], model.get_query_embedding(texts[41])) > 0.999
+        assert server.keys[0] == f"Bearer {KEY}"
+        assert server.requests < 10
+
+    @pytest.mark.parametrize("fault", ["429", "500", "503", "hangup"])
+    def test_a_passing_fault_is_tried_again_with_growing_pauses(self, service, fault):
+        server, settings = service
+        server.faults = [fault] * 3
+        waits = []
+        assert len(text_embedding(settings, waits.append).get_query_embedding("hello")) == server.dimension
+        assert waits == [1.0, 2.0, 4.0]
+
+    def test_it_waits_as_long_as_the_service_asks(self, service):
+        server, settings = service
+        server.faults = ["429 retry-after 7"]
+        waits = []
+        text_embedding(settings, waits.append).get_query_embedding("hello")
+        assert waits == [7.0]
+
+    @pytest.mark.parametrize("faults", [["429"] * 9, ["429 retry-after 3600"]])
+    def test_it_gives_up_within_a_minute(self, service, faults):
+        server, settings = service
+        server.faults = list(faults)
+        waits = []
+        with pytest.raises(EmbeddingError, match=r"allows no more requests for now.*is kept; try again later"):
+            text_embedding(settings, waits.append).get_query_embedding("hello")
+        assert server.requests <= 5
+        assert sum(waits) <= 60
+
+    @pytest.mark.parametrize("status", ["401", "403"])
+    def test_a_refused_key_stops_at_once(self, service, status):
+        server, settings = service
+        server.faults = [status]
+        name = "MISTRAL_API_KEY" if settings.mistral_api_key else "EMBEDDING_API_KEY"
+        with pytest.raises(EmbeddingError, match=f"refused the key: check {name}") as caught:
+            text_embedding(settings, ignore).get_query_embedding("hello")
+        assert server.requests == 1
+        assert KEY not in f"{caught.value}{caught.value.__cause__}"
+
+    @pytest.mark.parametrize("fault", ["400", "404", "422", "302", "html", "count", "nan", "zero", "none"])
+    def test_an_unusable_answer_is_one_plain_line_without_the_key(self, service, fault):
+        server, settings = service
+        server.faults = [fault]
+        with pytest.raises(EmbeddingError) as caught:
+            text_embedding(settings, ignore).get_text_embedding_batch(["one", "two"])
+        assert server.requests == 1
+        assert "\n" not in str(caught.value)
+        assert KEY not in f"{caught.value}{caught.value.__cause__}"
+
+    def test_a_text_too_long_for_the_model_is_cut_until_it_fits(self, service):
+        server, settings = service
+        server.faults = ["400 long"]
+        found = text_embedding(settings, ignore).get_text_embedding_batch(["short", "word " * 400])
+        assert len(found) == 2
+
+    def test_an_unreachable_service_says_so(self):
+        settings = Settings(embedding_base_url="http://127.0.0.1:1/v1", embedding_model="m")
+        with pytest.raises(EmbeddingError, match=r"127\.0\.0\.1:1/v1 cannot be reached"):
+            text_embedding(settings, ignore).get_query_embedding("hello")
+
+    def test_no_key_is_asked_for_where_none_is_set(self, server):
+        settings = Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m")
+        text_embedding(settings).get_query_embedding("hello")
+        assert server.keys == ["Bearer EMPTY"]
+
+    def test_many_long_texts_go_in_several_requests(self, mistral_server):
+        settings = Settings(mistral_api_key=KEY, mistral_base_url=f"{mistral_server.url}/v1/")
+        text_embedding(settings).get_text_embedding_batch(["word " * 3000] * 8)
+        assert mistral_server.requests == 4
+
+
+class TestClip:
+    def test_pictures_and_texts_are_of_one_space(self, clip, pictures):
+        folder, frames = pictures
+        model = image_embedding(clip)
+        found = model.get_image_embedding_batch([str(folder / frame.image) for frame in frames] * 7)
+        text = model.get_query_embedding("a red square")
+        assert len(found) == 21
+        assert model.dimension == len(found[0]) == len(text) == 512
+        assert math.isclose(near(text, text), 1.0, abs_tol=1e-5)
+        assert near(found[0], found[3]) > 0.9999
+
+    def test_a_question_longer_than_its_context_is_cut(self, clip):
+        assert len(image_embedding(clip).get_query_embedding("the long question " * 500)) == 512
+
+    def test_weights_that_are_nowhere_are_a_plain_line(self, settings):
+        there, step = image_embedding_available(settings)
+        assert not there
+        assert "CLIP_MODEL" in step
+        model = image_embedding(settings)  # costs nothing, fails nothing
+        with pytest.raises(ModelError, match=r"could not be fetched\. Connect to the internet, or set CLIP_MODEL"):
+            model.get_query_embedding("hello")
+
+    @pytest.mark.parametrize("name", ["/nowhere/clip", "no such model", "./here"])
+    def test_a_wrong_name_says_what_to_give(self, name):
+        with pytest.raises(ModelError, match=r"CLIP_MODEL is .*Give a folder"):
+            image_embedding(Settings(clip_model=name)).get_query_embedding("hello")
+        assert image_embedding_available(Settings(clip_model=name))[0] is False
+
+    def test_a_damaged_model_says_so(self, clip, tmp_path):
+        folder = make_clip(tmp_path / "clip")
+        (folder / "model.safetensors").write_bytes(b"not weights")
+        with pytest.raises(ModelError, match="cannot be loaded"):
+            image_embedding(Settings(clip_model=str(folder))).get_query_embedding("hello")
+
+    def test_other_weights_have_another_name(self, clip, tmp_path):
+        folder = make_clip(tmp_path / "clip")
+        same = image_embedding(Settings(clip_model=str(folder))).name
+        assert same == image_embedding(clip).name
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes() + b" ")
+        assert image_embedding(Settings(clip_model=str(folder))).name != same
+
+    def test_weights_in_pytorchs_format_are_read(self, tmp_path):
+        import torch
+        from safetensors.torch import load_file
+
+        folder = make_clip(tmp_path / "clip")
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+        assert len(image_embedding(Settings(clip_model=str(folder))).get_query_embedding("hello")) == 512
+
+
+class TestSavedVectors:
+    def test_only_what_is_new_is_embedded(self, server, tmp_path):
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="org/model:v1"))
+        media = media_of(["alpha", "beta", "", "alpha"])
+        done = []
+        vectors.embed_text(tmp_path, media, model, done.append)
+        assert server.inputs == ["alpha", "beta"]
+        assert done[-1] == 1.0
+        vectors.embed_text(tmp_path, media, model, ignore)
+        vectors.embed_text(tmp_path, media_of(["beta", "gamma"]), model, ignore)
+        assert server.inputs == ["alpha", "beta", "gamma"]
+        assert vectors.missing(tmp_path, media_of(["beta", "delta"]).passages, model.name) == [
+            Passage(10.0, 20.0, "delta", "speech")
+        ]
+
+    def test_a_failure_costs_only_the_batch_it_hit(self, server, tmp_path):
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"), ignore)
+        media = media_of([f"text {n}" for n in range(150)])
+        server.faults = ["", "", "401"]
+        with pytest.raises(EmbeddingError):
+            vectors.embed_text(tmp_path, media, model, ignore)
+        kept = len(vectors.load_vectors(tmp_path, model.name))
+        assert kept == 64
+        vectors.embed_text(tmp_path, media, model, ignore)
+        assert len(server.inputs) == len(set(server.inputs)) == 150
+        assert not vectors.missing(tmp_path, media.passages, model.name)
+
+    @pytest.mark.parametrize("damage", [b"", b"not a zip", None])
+    def test_a_damaged_file_is_made_anew(self, server, tmp_path, damage, caplog):
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+        media = media_of(["alpha", "beta"])
+        vectors.embed_text(tmp_path, media, model, ignore)
+        path = vectors.vectors_path(tmp_path, model.name)
+        path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
+        vectors.embed_text(tmp_path, media, model, ignore)
+        assert len(vectors.load_vectors(tmp_path, model.name)) == 2
+        assert "damaged" in caplog.text
+
+    def test_a_model_that_changed_its_length_is_not_mixed_with_the_old_one(self, tmp_path):
+        texts = [f"text {n}" for n in range(70)]
+        for dimension in (64, 32):
+            with serve_embeddings(dimension) as server:
+                model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+                vectors.embed_text(tmp_path, media_of(texts[: 69 if dimension == 64 else 70]), model, ignore)
+        found = vectors.load_vectors(tmp_path, model.name)
+        assert {len(vector) for vector in found.values()} == {32}
+        assert len(found) == 70
+
+    def test_frames_are_embedded_once(self, clip, pictures):
+        folder, frames = pictures
+        model = image_embedding(clip)
+        vectors.embed_frames(folder, media_of([], frames), model, ignore)
+        first = vectors.vectors_path(folder, model.name).stat().st_mtime_ns
+        vectors.embed_frames(folder, media_of([], frames), model, ignore)
+        assert vectors.vectors_path(folder, model.name).stat().st_mtime_ns == first
+        assert not vectors.missing(folder, frames, model.name)
+
+    def test_a_folder_that_cannot_be_written_says_so(self, server, tmp_path):
+        (tmp_path / "vectors").write_text("a file where the folder should be")
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+        with pytest.raises(StorageError):
+            vectors.embed_text(tmp_path, media_of(["alpha"]), model, ignore)
+
+
+def test_a_key_shows_in_no_repr():
+    settings = Settings(mistral_api_key=KEY)
+    assert KEY not in repr(text_embedding(settings))
+    settings = Settings(embedding_base_url="http://x/v1", embedding_model="m", embedding_api_key=KEY)
+    assert KEY not in repr(text_embedding(settings))
