@@ -1,0 +1,111 @@
+"""A question within a conversation -> what to look for. Pure; the cues are English.
+
+A question that stands on its own is looked for as it is. One that leans on the conversation ("why?", "and
+what about dropout?", "how does it work?") borrows the content words of the questions before it. One that
+points along the video ("after that", "the previous slide") says from where. It does not know the search.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.chat.words import content_words
+from pipeline.types import Moment, Turn
+
+BORROWED_FROM_EVIDENCE = 8  # words
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for."""
+
+    text: str  # the question, and the words it borrows
+    media: str | None = None  # media id that `after` and `before` are times of
+    after: float | None = None  # s, the answer lies later than this
+    before: float | None = None  # s, the answer lies earlier than this
+
+
+_PIECE = r"(?:slide|part|section|topic|step|point|scene|chapter|example|thing|one|question|picture|frame|shot|minute)s?"
+_END = r"(?=\s*(?:[?.!,;]|$))"  # the cue ends the clause
+_AFTER = re.compile(
+    rf"\b(?:(?:right |just |directly |immediately |soon )?after (?:that|this|it){_END}"
+    rf"|afterwards?\b|following that|(?:next|then|later)(?: on)?{_END}|(?:the |what )next {_PIECE}\b|what follows{_END}"
+    rf"|(?:happens|comes|follows|said|says?) (?:next|then|later)\b)|^(?:and |so |but )?(?:then|next)\b",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    rf"\b(?:(?:right |just |directly |immediately |shortly )?before (?:that|this|it){_END}|beforehand"
+    rf"|(?:before|earlier|previously)(?: on)?{_END}|(?:the )?(?:previous|preceding) {_PIECE}\b"
+    rf"|(?:said|says?|happened|came|comes) (?:earlier|previously))",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(
+    r"^(?:ok(?:ay)?[,.]? )?(?:and|but|so|or|also|what about|how about|what else|anything else|why|how so|how come"
+    r"|tell me more|say more|more|go on|continue|elaborate|really|are you sure|in what way|such as|like what)\b",
+    re.IGNORECASE,
+)
+# "that" and "this" point back at the end of a clause or beside a verb or preposition; "says that CLIP ..." does not.
+_POINTING = re.compile(
+    r"\b(?:it|its|itself|them|those|these|former|latter|the same|such an? \w+"
+    rf"|(?:that|this){_END}|(?:of|about|with|from|by|for|like|than|why|how|is|was|does|did|do) (?:that|this){_END}"
+    r"|(?:that|this) (?:is|was|means?|does|did|works?|can|could|will|would|happen\w*|helps?|one|part|idea|method|way"
+    r"|approach|case|step|model|number|slide|example|point|formula|figure|chart|graph|thing|value|result|problem))\b"
+    r"|\b(?:why|how|when|where|does|did|is|was) (?:that|this)\b|\b(?:explain|describe|repeat|clarify) this\b",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    r"\b(?:this|that|the|whole|entire) (?:\w+ )?"
+    r"(?:video|clip|film|movie|talk|lecture|presentation|recording|episode)\b|\bsummar",
+    re.IGNORECASE,
+)
+
+
+def resolve(question: str, history: Sequence[Turn]) -> Query:
+    """Read a question in the light of the turns before it, oldest first."""
+    if not history:
+        return Query(question)
+    best = next(iter(history[-1].evidence.moments), None)
+    after = best.end if best and _AFTER.search(question) else None
+    before = best.start if best and after is None and _BEFORE.search(question) else None
+    points = after is not None or before is not None
+    if not (points or leans(question)):
+        return Query(question)
+    own = content_words(question)
+    borrowed = _subject(history)
+    if not own and best:
+        borrowed += _most_said(best)
+    new = [word for word in dict.fromkeys(borrowed) if word not in own]
+    return Query(" ".join([question, *new]), best.media if best and points else None, after, before)
+
+
+def leans(question: str) -> bool:
+    """Whether a question cannot be understood without the conversation before it."""
+    question = question.strip()
+    if _OPENING.search(question):
+        return True
+    if _WHOLE.search(question):  # "this video" is no pointing word, and such a question needs no other subject
+        return bool(content_words(question)) and bool(_POINTING.search(_WHOLE.sub(" ", question)))
+    return not content_words(question) or bool(_POINTING.search(question))
+
+
+def _subject(history: Sequence[Turn]) -> tuple[str, ...]:
+    """The content words of the last question; where that leaned on others too, theirs after its own."""
+    words: tuple[str, ...] = ()
+    for number in range(len(history) - 1, -1, -1):
+        question = history[number].question
+        words += content_words(question)
+        if number == 0 or not leans(question):
+            break
+    return words
+
+
+def _most_said(moment: Moment) -> tuple[str, ...]:
+    """The commonest content words of a moment's passages."""
+    counts = Counter(
+        word
+        for passage in moment.passages
+        for sentence in re.split(r"[.!?\n]+", passage.text)
+        for word in content_words(sentence)
+    )
+    return tuple(word for word, _ in counts.most_common(BORROWED_FROM_EVIDENCE))

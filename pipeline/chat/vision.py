@@ -1,0 +1,154 @@
+"""Evidence and question -> an answer from a vision model, streamed.
+
+Takes settings, evidence, conversation and the pictures' files; gives a Reply. Knows neither how evidence is
+found, nor how requests travel (endpoint.py), nor how words are drawn.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.chat.call import Call, Deadlines, Line
+from pipeline.chat.endpoint import Endpoint, Refused, UnknownModel
+from pipeline.chat.faults import Refusal
+from pipeline.chat.pictures import data_url, png, size
+from pipeline.chat.prompt import Prompt, Room, smaller, write
+from pipeline.chat.reply import Reply
+from pipeline.errors import StorageError
+from pipeline.settings import Settings
+from pipeline.types import Evidence, Frame, Turn
+
+if TYPE_CHECKING:
+    import openai
+
+IMAGES_PROBED = 16
+
+# What was learned of each (endpoint, model), for the life of the process.
+_rooms: dict[tuple[str, str], Room] = {}
+
+
+@dataclass(frozen=True)
+class EndpointFacts:
+    """What an endpoint says about itself."""
+
+    models: tuple[str, ...]  # names it serves; empty when it does not say
+    model_known: bool  # whether it answers to the model of the settings
+    context_length: int | None  # tokens, prompt and answer; None when it does not say
+    image_limit: int | None  # images in one prompt; 0 when the model sees none; None when it does not say
+    image_limit_is_floor: bool = False  # it took that many, and may take more
+
+
+def answer(
+    settings: Settings,
+    evidence: Evidence,
+    titles: Mapping[str, str],
+    history: Sequence[Turn],
+    picture: Callable[[str, Frame], Path],
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 (frozen)
+) -> Reply:
+    """Answer from the evidence. Nothing is sent before the reply is iterated; that raises AnswerError.
+
+    titles: media id -> title. history: oldest first. picture: (media id, Frame) -> JPEG file.
+    A refusal as too long, or as too many images, is followed by one smaller try.
+    """
+    endpoint = Endpoint(settings, deadlines)
+    who = (settings.vllm_base_url, settings.vllm_model)
+    files: dict[tuple[str, Frame], bytes] = {}
+
+    def read(media: str, frame: Frame) -> bytes:
+        if (media, frame) not in files:
+            files[media, frame] = _read(picture(media, frame))
+        return files[media, frame]
+
+    def written(room: Room) -> Prompt:
+        prompt = write(evidence, titles, history, room, lambda media, frame: size(read(media, frame)))
+        reply.evidence = prompt.evidence
+        return prompt
+
+    def work(line: Line, say: Callable[[str], None]) -> str:
+        with endpoint.client(line) as client:
+            room = _rooms.get(who) or _ask_room(endpoint, client, line)
+            prompt = written(room)
+            try:
+                stream = endpoint.send(client, line, _messages(prompt, read), room.reserved)
+            except Refused as refused:
+                if refused.refusal.kind == "pictures":
+                    raise
+                room = _less(room, refused.refusal, prompt.tokens)
+                stream = endpoint.send(client, line, _messages(written(room), read), room.reserved)
+            _rooms[who] = room  # it fits
+            return endpoint.listen(stream, say)
+
+    call = Call(work, deadlines, f"The chat endpoint {endpoint.where}")
+    reply = Reply(evidence, settings.vllm_model, call.pieces(), call.cut)
+    return reply
+
+
+def probe(settings: Settings, deadlines: Deadlines = Deadlines(first_word=60)) -> EndpointFacts:  # noqa: B008
+    """Ask the endpoint for its models, then for one token about some tiny pictures. Raises AnswerError."""
+    endpoint = Endpoint(settings, deadlines)
+
+    def work(line: Line, _say: Callable[[str], None]) -> EndpointFacts:
+        with endpoint.client(line) as client:
+            models, context = endpoint.models(client, line)
+            facts = EndpointFacts(models, True, context, None)
+            image = {"type": "image_url", "image_url": {"url": data_url(png(64, 64), "image/png")}}
+            content = [{"type": "text", "text": "Say yes."}, *[image] * IMAGES_PROBED]
+            try:
+                endpoint.send(client, line, [{"role": "user", "content": content}], 1).close()
+            except UnknownModel:
+                return dataclasses.replace(facts, model_known=False)
+            except Refused as refused:
+                limits = {"pictures": 0, "images": refused.refusal.limit}
+                return dataclasses.replace(facts, image_limit=limits.get(refused.refusal.kind))
+            return dataclasses.replace(facts, image_limit=IMAGES_PROBED, image_limit_is_floor=True)
+
+    return Call(work, deadlines, f"The chat endpoint {endpoint.where}").result()
+
+
+def _ask_room(endpoint: Endpoint, client: "openai.OpenAI", line: Line) -> Room:
+    _, context = endpoint.models(client, line)
+    return Room(context=context) if context else Room()
+
+
+def _less(room: Room, refusal: Refusal, estimate: int) -> Room:
+    """The room for the smaller try: what the endpoint names, where it names less than was thought.
+
+    estimate: what the prompt was thought to cost, tokens. Where the endpoint counted more (another model's
+    pictures may cost more than Pixtral's), the room shrinks by as much, to a quarter at most.
+    """
+    limit = refusal.limit
+    if limit and refusal.kind == "images" and limit < room.images:
+        return dataclasses.replace(room, images=limit)
+    if limit and refusal.kind == "length":
+        if refusal.sent and refusal.sent > estimate:
+            limit = int(limit * max(0.25, 0.95 * estimate / refusal.sent))
+        if limit < room.context:
+            return dataclasses.replace(room, context=limit)
+    return smaller(room)
+
+
+def _messages(prompt: Prompt, read: Callable[[str, Frame], bytes]) -> list[dict]:
+    """The prompt's messages with each picture put in as a data address."""
+
+    def part(one: dict) -> dict:
+        if one["type"] != "frame":
+            return one
+        return {"type": "image_url", "image_url": {"url": data_url(read(one["media"], one["frame"]), "image/jpeg")}}
+
+    return [
+        message if isinstance(message["content"], str) else message | {"content": [*map(part, message["content"])]}
+        for message in prompt.messages
+    ]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"The picture {path.name} cannot be read from the library ({error.strerror}). "
+            "Remove the video from the library and read it again."
+        ) from error

@@ -1,0 +1,43 @@
+"""The words of a question that say what it is about. Pure; English."""
+
+import re
+
+_FUNCTION_WORDS = """
+a about above across after afterwards again against all also although always am an and another any anybody
+anyone anything are aren't around as at away back be because been before being below between both but by can can't
+cannot could couldn't did didn't do does doesn't doing don't down during each either else ever every everything
+few for from further get gets go goes going gone got had has have having he he'd he's hello her here hers herself
+hey hi him himself his how however i i'm i've if in instead into is isn't it it's its itself just later least less
+let let's like lot many may maybe me might more most much must my near need neither never no nobody none nor not
+nothing now of off ok okay on once one ones only onto or other others our out over own per perhaps please quite
+rather really right s same see seen shall she she's should since so some somebody someone something soon still
+such sure t than thank thanks that that's the their theirs them themselves then there there's these they they're
+thing things this those though through thus till to together too towards under until up upon us use very via want
+was wasn't way we we're well were weren't what what's whatever when where where's whether which while who who's
+whom whose why will with within without won't would yes yet you your yours"""
+# What every question about a video may say, whatever it is about.
+_ASKING_WORDS = """
+answer ask asked begin call called come comes describe detail details discuss discussed discusses elaborate
+end ends example examples exactly explain explained explains explanation first frame give given gives happen
+happened happens happening know last list look looks mean means meaning mention mentioned mentions minute minutes
+moment moments name named next part point question reason refer say saying says said scene screen second seconds
+section show showed showing shown shows slide slides speak speaks speaker start starts step stop summarise
+summarize summary talk talked talking talks tell telling tells think thought time times today topic
+video clip film movie lecture presentation recording episode understand word words work works
+previous previously earlier following follow follows"""
+_EMPTY = frozenset(f"{_FUNCTION_WORDS} {_ASKING_WORDS}".split())
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """The words that carry the subject, lower case, each once, in order. Other scripts count as content."""
+    words = re.findall(r"[^\W_]+(?:['’.+#-][^\W_]+)*[+#]*", text.lower().replace("’", "'"))
+    return tuple(dict.fromkeys(w for w in words if w not in _EMPTY))
+
+
+def root(word: str) -> str:
+    """A rough stem, enough to see that "layers" and "layer", or "trained" and "training", belong together."""
+    word = re.sub(r"'s?$", "", word.lower())
+    for ending in ("ings", "ing", "edly", "ed", "ies", "es", "s", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)].rstrip("e")
+    return word.rstrip("e") if len(word) > 4 else word
