@@ -1,1 +1,5 @@
-"""Chat with your video, as a library."""
+"""Chat with your video, as a library: `from pipeline import build`."""
+
+from pipeline.workflow import build
+
+__all__ = ["build"]

@@ -1,12 +1,16 @@
-"""What every test stands on: a clean environment, a film with words beside it."""
+"""What every test stands on: a clean environment, a film with words beside it, a library that has read it."""
 
 import dataclasses
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline import build
 from pipeline.settings import Settings
+from pipeline.workflow import Pipeline
 
 # Model hubs are never asked by a test: what is not on the disk is not there, at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -62,3 +66,22 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = make_film(tmp_path_factory.mktemp("film") / "biology.mp4", seconds=24)
     path.with_suffix(".srt").write_text(SUBTITLES)
     return path
+
+
+@pytest.fixture(scope="session")
+def _read_once(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that has read the film. Nobody writes into it: see library."""
+    data_dir = tmp_path_factory.mktemp("read") / "data"
+    pipeline = build(Settings(data_dir=data_dir))
+    pipeline.ingest(film)
+    pipeline.close()
+    return data_dir
+
+
+@pytest.fixture
+def library(_read_once: Path, settings: Settings) -> Iterator[Pipeline]:
+    """A library of one's own that has read the film."""
+    shutil.copytree(_read_once, settings.data_dir)
+    pipeline = build(settings)
+    yield pipeline
+    pipeline.close()

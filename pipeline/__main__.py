@@ -1,0 +1,292 @@
+"""The command line: python -m pipeline ingest | ask | search | list | show | remove | reindex | doctor.
+
+In: arguments. Out: words for a person, or JSON lines for a program (--json); progress on a terminal.
+Exit codes: 0 done, 1 something failed (one line on standard error says what), 2 wrong usage, 130 Ctrl-C.
+Knows no video and no model code.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from pipeline import build
+from pipeline.chat.citations import cue, stamp
+from pipeline.doctor import check_all
+from pipeline.errors import PipelineError
+from pipeline.types import Evidence, Media, Moment, Progress
+from pipeline.workflow import MOMENTS, Pipeline
+
+MARKS = {"ok": "ok    ", "off": "off   ", "broken": "BROKEN"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code."""
+    # transformers, whisper and Milvus speak on every start; a person reads our lines.
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    load_dotenv(Path(__file__).resolve().parents[1] / ".env")
+    try:
+        pipeline = build()
+        try:
+            return options.run(pipeline, options)
+        finally:
+            pipeline.close()
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description="Chat with your video.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run, text: str, as_json: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        if as_json:
+            made.add_argument("--json", action="store_true", help="JSON lines for programs")
+        return made
+
+    ingest = command("ingest", _ingest, "read videos into the library")
+    ingest.add_argument("paths", nargs="+", metavar="PATH")
+    ingest.add_argument("--again", action="store_true", help="read anew what was read before")
+    ask = command("ask", _ask, "ask one video a question")
+    ask.add_argument("id", metavar="ID", help="the id of a video, or the start of it")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--limit", type=_count, default=MOMENTS, help="moments at most")
+    search = command("search", _search, "find the moments that match, in one video or in all")
+    search.add_argument("words", nargs="+", metavar="[ID] QUERY")
+    search.add_argument("--limit", type=_count, default=MOMENTS, help="moments at most")
+    command("list", _list, "the videos in the library")
+    show = command("show", _show, "one video: what was read and what was not")
+    show.add_argument("id", metavar="ID")
+    remove = command("remove", _remove, "remove a video from the library; the original file stays", as_json=False)
+    remove.add_argument("id", metavar="ID")
+    command("reindex", _reindex, "make the index anew from the folders; nothing is read again", as_json=False)
+    command("doctor", _doctor, "check every part and say what to do next")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError("give a number from 1 to 100")
+    return number
+
+
+def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    failed = False
+    for path in options.paths:
+        with _ProgressLine() as line:
+            try:
+                media, error = pipeline.ingest(path, options.again, line.show), None
+            except PipelineError as met:
+                media, error, failed = None, str(met), True
+        if options.json:
+            _say_json(_ingested(path, media, error))
+        elif error:
+            print(f"error: {path}: {error}", file=sys.stderr)
+        else:
+            print(_summary(media))
+            _say_coverage(media)
+    return int(failed)
+
+
+def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    reply = pipeline.ask(options.question, [options.id], limit=options.limit)
+    fault = None
+    try:
+        for piece in reply:
+            if not options.json:
+                print(piece, end="", flush=True)
+    except PipelineError as error:
+        fault = error
+    if options.json:
+        _say_json(
+            _found(pipeline, reply.evidence)
+            | {
+                "answer": reply.text,
+                "answered_by": reply.answered_by,
+                "citations": [dataclasses.asdict(citation) for citation in reply.citations],
+                "finish": reply.finish,
+            }
+        )
+    else:
+        print(f"\n\nanswered by {reply.answered_by}; found:")
+        _say_moments(pipeline, reply.evidence.moments)
+        unsupported = [stamp(c.time) for c in reply.citations if not c.supported]
+        if unsupported:
+            print(f"not in the evidence: {', '.join(unsupported)}")
+    if fault:
+        raise fault
+    return 0
+
+
+def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    *ids, query = options.words
+    if len(ids) > 1:
+        raise PipelineError('Give at most one ID and one QUERY; put a QUERY of several words in "quotes".')
+    evidence = pipeline.find(query, ids or None, limit=options.limit)
+    if options.json:
+        _say_json(_found(pipeline, evidence))
+    elif evidence.moments:
+        _say_moments(pipeline, evidence.moments)
+    else:
+        print("Nothing found.")
+    return 0
+
+
+def _list(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    media, problems = pipeline.list()
+    for one in media:
+        if options.json:
+            _say_json(_ingested(one.source, one, None))
+        else:
+            print(_summary(one))
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    if not media and not options.json:
+        print("No videos yet. `python -m pipeline ingest PATH` reads one.")
+    return 0
+
+
+def _show(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    media = pipeline.get(options.id)
+    if options.json:
+        _say_json(
+            _ingested(media.source, media, None)
+            | {"language": media.language, "folder": str(pipeline.folder(media.id))}
+        )
+        return 0
+    print(_summary(media))
+    _say_coverage(media)
+    print(
+        f"  source    {media.source}"
+        + ("" if Path(media.source).exists() else "  (no longer there: only playing needs it)")
+    )
+    print(f"  folder    {pipeline.folder(media.id)}")
+    return 0
+
+
+def _remove(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    print(f"removed {pipeline.remove(options.id)}")
+    return 0
+
+
+def _reindex(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    with _ProgressLine() as line:
+        count = pipeline.reindex(line.show)
+    print(f"indexed {count} videos")
+    return 0
+
+
+def _doctor(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    checks = check_all(pipeline)
+    for check in checks:
+        if options.json:
+            _say_json(dataclasses.asdict(check))
+        else:
+            print(f"{MARKS[check.state]}  {check.part:<16} {check.found}")
+            if check.next:
+                print(f"{'':<8}{'':<16} -> {check.next}")
+    return int(any(check.state == "broken" for check in checks))
+
+
+# -- what a person reads
+
+
+def _summary(media: Media) -> str:
+    return (
+        f"{media.id}  {stamp(media.length):>8}  {media.title}  "
+        f"({len(media.frames)} frames, {len(media.passages)} passages)"
+    )
+
+
+def _say_coverage(media: Media) -> None:
+    for part, coverage in media.coverage.items():
+        print(f"  {part:<9} {coverage.state:<7} {' · '.join(filter(None, [coverage.by, coverage.note]))}")
+
+
+def _say_moments(pipeline: Pipeline, moments: Sequence[Moment]) -> None:
+    titles = {moment.media: pipeline.get(moment.media).title for moment in moments}
+    for moment in moments:
+        print(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {titles[moment.media]}  ({'; '.join(moment.why)})")
+        for passage in moment.passages:
+            text = " ".join(passage.text.split())
+            print(f"      [{stamp(cue(passage))}] {passage.kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
+
+
+class _ProgressLine:
+    """One line on standard error that moves; nothing where that is no terminal."""
+
+    def __enter__(self) -> "_ProgressLine":
+        self._wide = 0
+        return self
+
+    def show(self, progress: Progress) -> None:
+        if progress.step == "index" and progress.note:  # the index is held elsewhere: worth a line of its own
+            print(f"note: {progress.note}", file=sys.stderr)
+        elif sys.stderr.isatty():
+            text = f"{progress.step:<9} {progress.fraction:4.0%}  {progress.note}"[:100]
+            print(f"\r{text:<{self._wide}}", end="", file=sys.stderr, flush=True)
+            self._wide = len(text)
+
+    def __exit__(self, *_: object) -> None:
+        if self._wide:
+            print(f"\r{'':<{self._wide}}\r", end="", file=sys.stderr, flush=True)
+
+
+# -- what a program reads
+
+
+def _say_json(value: dict) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _ingested(path: str, media: Media | None, error: str | None) -> dict:
+    return {
+        "id": media.id if media else None,
+        "title": media.title if media else Path(path).stem,
+        "source": media.source if media else str(path),
+        "length": float(media.length) if media else None,
+        "frames": len(media.frames) if media else 0,
+        "passages": len(media.passages) if media else 0,
+        "coverage": {part: dataclasses.asdict(c) for part, c in media.coverage.items()} if media else {},
+        "error": error,
+    }
+
+
+def _found(pipeline: Pipeline, evidence: Evidence) -> dict:
+    return {
+        "question": evidence.question,
+        "moments": [
+            {
+                "media": moment.media,
+                "start": float(moment.start),
+                "end": float(moment.end),
+                "score": float(moment.score),
+                "why": list(moment.why),
+                "passages": [
+                    {"start": float(p.start), "end": float(p.end), "kind": p.kind, "text": p.text}
+                    for p in moment.passages
+                ],
+                "frames": [
+                    {"start": float(f.start), "image": str(pipeline.picture(moment.media, f))} for f in moment.frames
+                ],
+            }
+            for moment in evidence.moments
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Check every part of the setup: what works, what is off, what is broken, and the exact next step.
+
+In: a Pipeline. Out: one Check a part. Knows no page and no command line: both show the same checks.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.errors import LibraryBusy, PipelineError
+from pipeline.workflow import Pipeline
+
+LOW_DISK = 1_000_000_000  # bytes; an hour of video takes about 100 MB
+
+
+@dataclass(frozen=True)
+class Check:
+    """The state of one part."""
+
+    part: str
+    state: str  # "ok", "off" or "broken"
+    found: str  # what is there
+    next: str = ""  # the next step, "" when nothing is to be done
+
+
+def check_all(pipeline: Pipeline) -> list[Check]:
+    """Check every part. Asks the configured services once each; loads no model and downloads nothing."""
+    checks: list[tuple[str, Callable[[Pipeline], Check]]] = [
+        ("data folder", _data_folder),
+        ("ffmpeg", _ffmpeg),
+        ("speech", _speech),
+        ("text on screen", _screen),
+        ("text embedding", _text_embedding),
+        ("image embedding", _image_embedding),
+        ("vector store", _vector_store),
+        ("answers", _answers),
+    ]
+    return [_checked(part, check, pipeline) for part, check in checks]
+
+
+def _checked(part: str, check: Callable[[Pipeline], Check], pipeline: Pipeline) -> Check:
+    try:
+        return check(pipeline)
+    except PipelineError as error:
+        return Check(part, "broken", "does not work", str(error))
+
+
+def _data_folder(pipeline: Pipeline) -> Check:
+    folder = pipeline.settings.data_dir
+    free = shutil.disk_usage(folder).free
+    found = f"{folder}, {free / 1e9:.1f} GB free"
+    if free < LOW_DISK:
+        return Check("data folder", "broken", found, "Free some space, or set DATA_DIR to a folder on another disk.")
+    return Check("data folder", "ok", found)
+
+
+def _ffmpeg(pipeline: Pipeline) -> Check:
+    from pipeline.media.clips import ffmpeg_version
+
+    return Check("ffmpeg", "ok", ffmpeg_version())
+
+
+def _speech(pipeline: Pipeline) -> Check:
+    from pipeline.media import speech
+
+    named = pipeline.settings.whisper_model
+    there, where = speech.available(named)
+    if there:
+        return Check("speech", "ok", where)
+    return Check("speech", "broken" if named else "off", "subtitles are read; speech is not heard", where)
+
+
+def _screen(pipeline: Pipeline) -> Check:
+    from pipeline.media import screen
+
+    if not pipeline.settings.screen_text:
+        return Check("text on screen", "off", "SCREEN_TEXT is off", "Set SCREEN_TEXT=on.")
+    there, where = screen.available()
+    return Check(
+        "text on screen", "ok" if there else "broken", where if there else "not installed", "" if there else where
+    )
+
+
+def _text_embedding(pipeline: Pipeline) -> Check:
+    from pipeline.search import embeddings
+
+    model = embeddings.text_embedding(pipeline.settings)
+    size = len(model.get_query_embedding("hello"))  # a service answers only with the right key
+    found = f"{model.name}, {size}-d"
+    if pipeline.settings.text_embedding_kind != "local":
+        return Check("text embedding", "ok", found)
+    return Check(
+        "text embedding",
+        "ok",
+        f"{found}, on this machine",
+        "For mistral-embed (1024-d) set MISTRAL_API_KEY, then reindex.",
+    )
+
+
+def _image_embedding(pipeline: Pipeline) -> Check:
+    from pipeline.search import embeddings
+
+    there, where = embeddings.image_embedding_available(pipeline.settings)
+    if there:
+        return Check("image embedding", "ok", where)
+    state = "broken" if pipeline.settings.clip_model else "off"
+    return Check("image embedding", state, "frames are found by their time and the text on them", where)
+
+
+def _vector_store(pipeline: Pipeline) -> Check:
+    try:
+        return Check("vector store", "ok", pipeline.index_facts())
+    except LibraryBusy as busy:
+        return Check("vector store", "off", "open in another process, which answers questions", str(busy))
+
+
+def _answers(pipeline: Pipeline) -> Check:
+    settings = pipeline.settings
+    if not settings.vllm_base_url:
+        return Check(
+            "answers",
+            "off",
+            "no model: answers are quotes from the video",
+            "Set VLLM_BASE_URL to an OpenAI-compatible endpoint, such as http://localhost:8000/v1.",
+        )
+    from pipeline.chat import vision
+
+    facts = vision.probe(settings)
+    if not facts.model_known:
+        return Check(
+            "answers",
+            "broken",
+            f"{settings.vllm_base_url} does not serve {settings.vllm_model}",
+            f"Set VLLM_MODEL to one of: {', '.join(facts.models)}." if facts.models else "Set VLLM_MODEL to its model.",
+        )
+    context = f"{facts.context_length} tokens of context" if facts.context_length else "context length not said"
+    images = "image limit not said" if facts.image_limit is None else f"{facts.image_limit} images a prompt"
+    if facts.image_limit_is_floor:
+        images = f"at least {images}"
+    if facts.image_limit == 0:
+        return Check(
+            "answers", "broken", f"{settings.vllm_model} sees no images", "Set VLLM_MODEL to a model that does."
+        )
+    return Check("answers", "ok", f"{settings.vllm_model} at {settings.vllm_base_url}, {context}, {images}")

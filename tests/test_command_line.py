@@ -1,0 +1,125 @@
+"""What programs may rely on: the command line, its JSON, its exit codes, its errors in one line."""
+
+import json
+
+import pytest
+
+from pipeline.__main__ import main
+
+
+def run(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def lines(out: str) -> list[dict]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture
+def read(library) -> str:
+    """The id of the film in a library that the command line opens by DATA_DIR."""
+    return library.list()[0][0].id
+
+
+def test_ingest_says_one_line_a_video_and_fails_if_any_failed(capsys, read, film, tmp_path):
+    missing = tmp_path / "missing.mp4"
+    code, out, _ = run(capsys, "ingest", "--json", str(film), str(missing))
+    good, bad = lines(out)
+    assert code == 1
+    assert list(good) == ["id", "title", "source", "length", "frames", "passages", "coverage", "error"] == list(bad)
+    assert (good["title"], good["source"], good["error"]) == ("biology", str(film), None)
+    assert good["frames"] >= 3
+    assert isinstance(good["length"], float)
+    assert good["coverage"]["speech"]["state"] == "read"
+    assert (bad["id"], bad["source"]) == (None, str(missing))
+    assert "missing.mp4" in bad["error"]
+    assert "\n" not in bad["error"]
+
+
+def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, read):
+    code, out, err = run(capsys, "search", "--json", "--limit", "2", read, "green pigment")
+    (found,) = lines(out)
+    assert (code, err) == (0, "")
+    assert list(found) == ["question", "moments"]
+    assert 1 <= len(found["moments"]) <= 2
+    first = found["moments"][0]
+    assert list(first) == ["media", "start", "end", "score", "why", "passages", "frames"]
+    assert first["media"] == read
+    assert first["score"] == max(moment["score"] for moment in found["moments"])
+    assert set(first["passages"][0]) == {"start", "end", "kind", "text"}
+    assert set(first["frames"][0]) == {"start", "image"}
+    with open(first["frames"][0]["image"], "rb") as image:
+        assert image.read(2) == b"\xff\xd8"  # a JPEG
+
+
+def test_search_without_an_id_looks_everywhere(capsys, read):
+    code, out, _ = run(capsys, "search", "--json", "volcanoes")
+    assert code == 0
+    assert lines(out)[0]["moments"][0]["media"] == read
+
+
+def test_ask_gives_the_same_and_the_answer(capsys, read):
+    code, out, _ = run(capsys, "ask", "--json", read, "What comes next week?")
+    (said,) = lines(out)
+    assert code == 0
+    assert list(said) == ["question", "moments", "answer", "answered_by", "citations", "finish"]
+    assert said["answered_by"] == "quotes"
+    assert said["finish"] == "stop"
+    assert "volcanoes" in said["answer"]
+    assert all(set(citation) == {"time", "supported"} for citation in said["citations"])
+
+
+def test_list_and_show_say_what_is_there(capsys, read):
+    assert lines(run(capsys, "list", "--json")[1])[0]["id"] == read
+    assert "biology" in run(capsys, "list")[1]
+    assert "biology.srt" in run(capsys, "show", read[:8])[1]
+
+
+def test_remove_takes_it_out(capsys, read):
+    assert run(capsys, "remove", read[:10])[0] == 0
+    assert run(capsys, "list", "--json")[1] == ""
+
+
+def test_doctor_names_the_next_step_for_what_is_off(capsys, read):
+    code, out, _ = run(capsys, "doctor", "--json")
+    checks = {check["part"]: check for check in lines(out)}
+    assert code == 0
+    assert {check["state"] for check in checks.values()} == {"ok", "off"}
+    assert checks["vector store"]["state"] == "ok"
+    assert "384" in checks["text embedding"]["found"]
+    assert "VLLM_BASE_URL" in checks["answers"]["next"]
+    assert "WHISPER_MODEL" in checks["speech"]["next"]
+    assert "CLIP_MODEL" in checks["image embedding"]["next"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "ffff", "why?"),
+        ("show", "ffff"),
+        ("remove", "ffff"),
+        ("search", "ffff", "why?"),
+        ("ingest", "missing.mp4"),
+    ],
+)
+def test_errors_are_one_line_and_exit_1(capsys, arguments):
+    code, out, err = run(capsys, *arguments)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_wrong_setting_is_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("FRAMES_PER_SECOND", "often")
+    code, _, err = run(capsys, "list")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "FRAMES_PER_SECOND" in err
+
+
+def test_wrong_usage_exits_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["ask"])
+    assert ended.value.code == 2
