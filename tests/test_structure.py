@@ -1,0 +1,92 @@
+"""The laws of the house: imports run down, heavy libraries live in one file and load late, one error tree."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted([ROOT / "app.py", *(ROOT / "pipeline").rglob("*.py")])
+ROOMS = ("pipeline.media", "pipeline.search", "pipeline.chat")
+BASE = ("pipeline.types", "pipeline.errors", "pipeline.settings")
+HEAVY = {
+    "av": "media/container.py",
+    "moviepy": "media/clips.py",
+    "whisper": "media/speech.py",
+    "rapidocr": "media/screen.py",
+    "pymilvus": "search/stores.py",
+    "transformers": "search/weights.py",
+    "charset_normalizer": "media/subtitles.py",
+    "openai": None,  # the chat endpoint and the embedding endpoint both speak it
+    "torch": None,
+    "streamlit": "app.py",
+}
+
+
+def name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(file: Path) -> set[tuple[str, bool]]:
+    """(module, whether it is imported at the top of the file). `if TYPE_CHECKING:` does not count."""
+    found = set()
+
+    def visit(node: ast.AST, top: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.Import):
+                found.update((alias.name, top) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                found.update((f"{child.module}.{alias.name}", top) for alias in child.names)
+            visit(child, top and not isinstance(child, ast.FunctionDef))
+
+    visit(ast.parse(file.read_text()), True)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_imports_run_down(file):
+    mine = name(file)
+    ours = {module for module, _ in imports(file) if module.startswith("pipeline")}
+    room = next((r for r in ROOMS if mine.startswith(r)), None)
+    if room:
+        allowed = (room, *BASE)
+    elif mine in BASE:
+        allowed = BASE
+    else:
+        return
+    assert not [module for module in ours if not f"{module}.".startswith(tuple(f"{a}." for a in allowed))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_heavy_libraries_live_in_one_file_and_load_when_called(file):
+    for module, top in imports(file):
+        package = module.split(".")[0]
+        if package not in HEAVY:
+            continue
+        home = HEAVY[package]
+        assert home is None or str(file).endswith(home), f"{module} belongs in {home}"
+        assert not top or file.name == "app.py", f"{module} is imported before it is needed"
+
+
+def test_importing_the_library_loads_no_model_code():
+    heavy = "{'torch', 'llama_index', 'pymilvus', 'av', 'whisper', 'openai', 'transformers', 'moviepy'}"
+    code = f"import sys, pipeline; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_error_that_is_raised_is_in_the_tree_and_in_its_drawing():
+    from pipeline import errors
+
+    classes = [c for c in vars(errors).values() if isinstance(c, type)]
+    assert all(issubclass(c, errors.PipelineError) for c in classes)
+    assert all(c.__name__ in errors.__doc__ for c in classes)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_file_says_what_it_is(file):
+    assert ast.get_docstring(ast.parse(file.read_text())) or not file.read_text().strip()
