@@ -45,10 +45,11 @@ FINISHES = {
     "interrupted": "The answer broke off.",
     "stopped": "You stopped this answer.",
 }
-# The player stays in sight while the chat below it is read.
-STICKY_PLAYER = """<style>
-.stLayoutWrapper:has(> .st-key-player) { position: sticky; top: 3.75rem; z-index: 90; }
-.st-key-player video { max-height: 42vh; background: #000; }
+# The player stays in sight: it stands still, and the chat below it scrolls by itself.
+LAYOUT = """<style>
+[data-testid=stMainBlockContainer]:has(.st-key-player) { padding: 3.5rem 1rem 0; }
+.st-key-player video { height: min(38vh, 56.25vw); background: #000; }
+.st-key-chat, :has(> .st-key-chat) { height: max(12rem, 62vh - 16.5rem) !important; flex: none !important; }
 </style>"""
 
 
@@ -83,7 +84,7 @@ def library() -> Pipeline:
 def main() -> None:
     st.set_page_config("Chat with your video", ":material/smart_display:", "centered")
     load_dotenv(Path(__file__).with_name(".env"))
-    st.html(STICKY_PLAYER)
+    st.html(LAYOUT)
     try:
         app = library()
         media = chosen(app)
@@ -144,23 +145,8 @@ def sidebar(app: Pipeline, media: Media | None) -> None:
         for problem in problems:
             st.warning(problem)
         if media:
-            what_was_read(media)
             remove_button(app, media)
         status(app)
-
-
-def what_was_read(media: Media) -> None:
-    with st.expander("What was read", icon=":material/fact_check:"):
-        for part, name in PARTS.items():
-            if part in media.coverage:
-                coverage_line(name, media.coverage[part])
-
-
-def coverage_line(name: str, coverage: Coverage) -> None:
-    icon = STATES["ok"] if coverage.state == "read" else STATES["off"]
-    st.markdown(f"{icon} **{name}** {neutralise(coverage.by)}".rstrip())
-    if coverage.note:
-        st.caption(neutralise(coverage.note))
 
 
 def remove_button(app: Pipeline, media: Media) -> None:
@@ -239,11 +225,14 @@ def reading_view(app: Pipeline, reading: Reading) -> None:
                 app.readings.pop(str(reading.path), None)
                 st.rerun(scope="app")
         return
-    for step, progress in reading.progress.items():
-        if progress.fraction < 1.0:
-            st.progress(max(progress.fraction, 0.0), f"{STEPS[step]} …")
+    steps = reading.progress
+    for step, progress in steps.items():
+        if step == next(reversed(steps)):
+            st.progress(min(max(progress.fraction, 0.0), 1.0), f"{STEPS[step]} …")
         elif step != "waiting":
-            st.markdown(f"{STATES['ok']} {STEPS[step]}")
+            st.markdown(
+                f"{STATES['ok']} {STEPS[step]}" if progress.fraction == 1.0 else f"{STATES['off']} {STEPS[step]}: off"
+            )
     st.caption("You can leave this page: reading goes on, and the video will be in the list.")
 
 
@@ -252,7 +241,9 @@ def reading_view(app: Pipeline, reading: Reading) -> None:
 
 def player(app: Pipeline, media: Media) -> None:
     state = chat_of(media)
-    st.markdown(f"#### {neutralise(media.title)}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"#### {neutralise(media.title)}", width="stretch")
+        what_was_read(app, media)
     with st.container(key="player"):
         source = Path(media.source)
         if not source.is_file():
@@ -277,14 +268,25 @@ def player(app: Pipeline, media: Media) -> None:
                 f"Browsers cannot play this kind of file, so this is a clip from {stamp(playing.offset)}. "
                 "Click a time to see another."
             )
-    hints = [c.note for part, c in media.coverage.items() if c.state in ("off", "partly") and c.note]
-    if hints:
-        with st.expander(f"{len(hints)} part{'s' if len(hints) > 1 else ''} of this video could not be read in full"):
-            for hint in hints:
-                st.markdown(f"- {neutralise(hint)}")
-            if st.button("Read it again", icon=":material/refresh:"):
-                choose(None)
-                start(app, media.source, again=True)
+
+
+def what_was_read(app: Pipeline, media: Media) -> None:
+    missing = sum(coverage.state in ("off", "partly") for coverage in media.coverage.values())
+    label = f"{missing} part{'s' if missing > 1 else ''} not read" if missing else "What was read"
+    with st.popover(label, icon=":material/warning:" if missing else ":material/fact_check:"):
+        for part, name in PARTS.items():
+            if part in media.coverage:
+                coverage_line(name, media.coverage[part])
+        if missing and st.button("Read it again", icon=":material/refresh:"):
+            choose(None)
+            start(app, media.source, again=True)
+
+
+def coverage_line(name: str, coverage: Coverage) -> None:
+    icon = STATES["ok"] if coverage.state == "read" else STATES["off"]
+    st.markdown(f"{icon} **{name}** {neutralise(coverage.by)}".rstrip())
+    if coverage.note:
+        st.caption(neutralise(coverage.note))
 
 
 def jump(media: Media, seconds: float) -> None:
@@ -314,20 +316,21 @@ def chat(app: Pipeline, media: Media) -> None:
     state = chat_of(media)
     if question := st.chat_input("Ask about this video", key=f"ask-{media.id}"):
         state.asked.append(Asked(question))
-    if not state.asked:
-        st.caption("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
-    if not app.settings.vllm_base_url:
-        st.caption(
-            ":material/format_quote: No model is set up, so answers are quotes. Status, in the sidebar, says how."
-        )
-    for number, asked in enumerate(state.asked):
-        with st.chat_message("user"):
-            st.markdown(neutralise(asked.question))
-        with st.chat_message("assistant"):
-            if asked.ended or number < len(state.asked) - 1:
-                show_answer(app, media, asked, number)
-            else:
-                answer(app, media, state, asked)
+    with st.container(key="chat", height=400, border=False, autoscroll=True):
+        if not state.asked:
+            st.caption("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
+            if not app.settings.vllm_base_url:
+                st.caption(
+                    "No model is set up, so answers are quotes from the video. Status, in the sidebar, says how."
+                )
+        for number, asked in enumerate(state.asked):
+            with st.chat_message("user"):
+                st.markdown(neutralise(asked.question))
+            with st.chat_message("assistant"):
+                if asked.ended or number < len(state.asked) - 1:
+                    show_answer(app, media, asked, number)
+                else:
+                    answer(app, media, state, asked)
 
 
 def answer(app: Pipeline, media: Media, state: Chat, asked: Asked) -> None:
@@ -337,9 +340,11 @@ def answer(app: Pipeline, media: Media, state: Chat, asked: Asked) -> None:
     try:
         with st.spinner("Looking through the video…"):
             asked.reply = app.ask(asked.question, [media.id], history)
-        show_top_frame(app, media, asked, "live")
-        st.button("Stop", icon=":material/stop_circle:", key="stop")  # any click ends the run: see beats
-        place = st.empty()
+        words, picture = st.columns([2, 1])
+        with picture:
+            show_top_frame(app, asked)
+        place = words.empty()
+        words.button("Stop", icon=":material/stop_circle:", key="stop")  # any click ends the run: see beats
         with closing(beats(asked.reply)) as texts:
             for text in texts:
                 place.markdown(neutralise(text) + " ▍")
@@ -382,18 +387,21 @@ def beats(reply: Reply) -> Iterator[str]:
 
 def show_answer(app: Pipeline, media: Media, asked: Asked, number: int) -> None:
     if asked.reply:
-        show_top_frame(app, media, asked, str(number))
-        st.markdown(neutralise(asked.reply.text) or "_Nothing had arrived._")
-        times = {int(c.time): c for c in asked.reply.citations}
-        with st.container(horizontal=True, key=f"times-{number}"):
-            for seconds, citation in sorted(times.items()):
-                time_button(media, citation.time, f"cited-{number}-{seconds}", doubt=not citation.supported)
+        words, picture = st.columns([2, 1])
+        with picture:
+            show_top_frame(app, asked)
+        with words:
+            st.markdown(neutralise(asked.reply.text) or "_No answer arrived. This is what was found:_")
+            with st.container(horizontal=True, key=f"times-{number}"):
+                for citation in asked.reply.citations:
+                    time_button(media, citation.time, f"cited-{number}-{citation.time}", doubt=not citation.supported)
         if asked.evidence.moments:
             with st.expander(f"Evidence: {len(asked.evidence.moments)} moments", icon=":material/search:"):
                 for rank, moment in enumerate(asked.evidence.moments):
                     show_moment(app, media, moment, f"{number}-{rank}")
         by = "quotes from the video" if asked.reply.answered_by == "quotes" else asked.reply.answered_by
-        st.caption(f"Answered by {neutralise(by)}. {'' if asked.error else FINISHES.get(asked.reply.finish, '')}")
+        how = [f"Answered by {neutralise(by)}."] if asked.reply.text else []
+        st.caption(" ".join([*how, "" if asked.error else FINISHES.get(asked.reply.finish, "")]))
     if asked.error:
         st.error(neutralise(asked.error), icon=":material/error:")
     if asked.error or not asked.reply or asked.reply.finish != "stop":
@@ -410,10 +418,10 @@ def ask_again(media: Media, question: str) -> None:
     chat_of(media).asked.append(Asked(question))
 
 
-def show_top_frame(app: Pipeline, media: Media, asked: Asked, key: str) -> None:
+def show_top_frame(app: Pipeline, asked: Asked) -> None:
     if asked.evidence.top_frame:
         media_id, frame = asked.evidence.top_frame
-        st.image(str(app.picture(media_id, frame)), width=360, caption=f"The best picture, at {stamp(cue(frame))}")
+        st.image(str(app.picture(media_id, frame)), caption=f"The best picture, at {stamp(cue(frame))}")
 
 
 def show_moment(app: Pipeline, media: Media, moment: Moment, key: str) -> None:

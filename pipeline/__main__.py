@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,10 +133,11 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 
 def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
-    *ids, query = options.words
-    if len(ids) > 1:
-        raise PipelineError('Give at most one ID and one QUERY; put a QUERY of several words in "quotes".')
-    evidence = pipeline.find(query, ids or None, limit=options.limit)
+    first, *rest = options.words
+    has_id = rest and re.fullmatch(r"[0-9a-f]{4,32}", first)
+    evidence = pipeline.find(
+        " ".join(rest if has_id else options.words), [first] if has_id else None, limit=options.limit
+    )
     if options.json:
         _say_json(_found(pipeline, evidence))
     elif evidence.moments:

@@ -193,7 +193,7 @@ class Pipeline:
         ids = None if media_ids is None else [self.folder(media_id).name for media_id in media_ids]
         self.index()
         query = followup.resolve(question, history)
-        lists = self._opened().search(query.text, ids, limit=8 * limit)
+        lists = self._opened().search(query.text, ids, 8 * limit, query.after, query.before)
         named = {hit.media for hits in lists for hit in hits} | {m for m in (query.media,) if m}
         known = {media_id: self.get(media_id) for media_id in named}
         found = moments.fuse(lists, {i: m.frames for i, m in known.items()}, limit)

@@ -55,8 +55,9 @@ def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, 
 
 
 def test_search_without_an_id_looks_everywhere(capsys, read):
-    code, out, _ = run(capsys, "search", "--json", "volcanoes")
+    code, out, _ = run(capsys, "search", "--json", "volcanoes", "next", "week")
     assert code == 0
+    assert lines(out)[0]["question"] == "volcanoes next week"
     assert lines(out)[0]["moments"][0]["media"] == read
 
 
