@@ -252,7 +252,12 @@ def player(app: Pipeline, media: Media) -> None:
                 "put it back or add it from its new place."
             )
             return
-        playing = app.playable(media, state.seconds)
+        try:
+            with st.spinner("Preparing the player…"):
+                playing = app.playable(media, state.seconds)
+        except PipelineError as error:  # what cannot be played can still be asked
+            st.warning(neutralise(str(error)))
+            return
         transcript = app.folder(media.id) / "transcript.vtt"
         has_words = any(p.kind != "screen" for p in media.passages)
         st.video(

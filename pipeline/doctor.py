@@ -109,9 +109,14 @@ def _image_embedding(pipeline: Pipeline) -> Check:
 
 def _vector_store(pipeline: Pipeline) -> Check:
     try:
-        return Check("vector store", "ok", pipeline.index_facts())
+        found = pipeline.index_facts()
     except LibraryBusy as busy:
         return Check("vector store", "off", "open in another process, which answers questions", str(busy))
+    if behind := pipeline.not_embedded():
+        titles = ", ".join(media.title for media in behind[:3]) + (", …" if len(behind) > 3 else "")
+        found += f"; not searchable with this text embedding: {titles}"
+        return Check("vector store", "broken", found, "Run `python -m pipeline reindex`; nothing is read again.")
+    return Check("vector store", "ok", found)
 
 
 def _answers(pipeline: Pipeline) -> Check:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline import errors
-from pipeline.errors import ModelError, PipelineError, SourceError
+from pipeline.errors import MediaNotFound, ModelError, PipelineError, SourceError, StorageError
 from pipeline.media import folder as folders
+from pipeline.media.disk import storage_errors
 from pipeline.media.reading import read_media
 from pipeline.media.video import identify
 from pipeline.search import embeddings, vectors
@@ -28,6 +29,8 @@ from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Progress
 
 Report = Callable[[Progress], None]
+
+log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -100,22 +103,39 @@ def read(path: Path, settings: Settings, again: bool, report: Report) -> Media:
     """
     media_id = identify(path)
     folder = settings.data_dir / media_id
-    if again or not (folder / folders.RECORD).exists():
+    media = None if again else _read_before(folder)
+    if media is None:
         staging = folders.stage(settings.data_dir, media_id)
         try:
             media = read_media(path, media_id, staging, settings, report)
-            if (folder / "vectors").is_dir():  # they are named by what was embedded: what stayed the same still fits
-                shutil.copytree(folder / "vectors", staging / "vectors")
+            _keep_vectors(folder, staging)
             folders.save(media, staging)
             folders.install(staging, settings.data_dir, media_id)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    else:
-        media = folders.load(folder)
-        if media.source != str(path):  # the same content elsewhere: playing goes on from there
-            media = replace(media, source=str(path))
-            folders.save(media, folder)
+    elif media.source != str(path):  # the same content elsewhere: playing goes on from there
+        media = replace(media, source=str(path))
+        folders.save(media, folder)
     return embed(media, folder, settings, report)
+
+
+def _keep_vectors(folder: Path, staging: Path) -> None:
+    """Vectors are named by what was embedded: those of what stayed the same still fit. Raises StorageError."""
+    with storage_errors(staging):
+        if (folder / "vectors").is_dir():
+            (staging / "vectors").mkdir()
+            for file in (folder / "vectors").glob("*.npz"):
+                shutil.copyfile(file, staging / "vectors" / file.name)
+
+
+def _read_before(folder: Path) -> Media | None:
+    try:
+        return folders.load(folder)
+    except MediaNotFound:
+        return None
+    except StorageError as error:
+        log.warning("%s It is read anew.", error)
+        return None
 
 
 def embed(media: Media, folder: Path, settings: Settings, report: Report) -> Media:
@@ -124,27 +144,32 @@ def embed(media: Media, folder: Path, settings: Settings, report: Report) -> Med
     Raises EmbeddingError, StorageError; ModelError where a named model cannot be had.
     """
     coverage = dict(media.coverage)
-    if media.passages:
-        report(Progress("text", 0.0))
-        model = embeddings.text_embedding(settings)
-        vectors.embed_text(folder, media, model, lambda done: report(Progress("text", done, model.name)))
-        coverage["text"] = Coverage("read", by=model.name)
-    else:
-        coverage["text"] = Coverage("absent", note="There are no words to search.")
-    coverage["pictures"] = _embed_frames(media, folder, settings, report)
-    if coverage != media.coverage:
-        media = replace(media, coverage=coverage)
-        folders.save(media, folder)
+    try:
+        for part, embed_part in (("text", _embed_text), ("pictures", _embed_frames)):
+            coverage[part] = Coverage("off", note="Not searchable yet: read the video again, or run a reindex.")
+            report(Progress(part, 0.0))
+            coverage[part] = embed_part(media, folder, settings, report)
+    finally:  # also when a service fails: what was read stays, and says how far it can be searched
+        if coverage != media.coverage:
+            media = replace(media, coverage=coverage)
+            folders.save(media, folder)
     return media
+
+
+def _embed_text(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
+    if not media.passages:
+        return Coverage("absent", note="There are no words to search.")
+    model = embeddings.text_embedding(settings)
+    vectors.embed_text(folder, media, model, lambda done: report(Progress("text", done)))
+    return Coverage("read", by=model.name)
 
 
 def _embed_frames(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
     if not media.frames:
         return Coverage("absent", note="There are no pictures to search.")
-    report(Progress("pictures", 0.0))
     model = embeddings.image_embedding(settings)
     try:
-        vectors.embed_frames(folder, media, model, lambda done: report(Progress("pictures", done, model.name)))
+        vectors.embed_frames(folder, media, model, lambda done: report(Progress("pictures", done)))
     except ModelError as error:
         if settings.clip_model:  # named in the settings: used, or an error
             raise

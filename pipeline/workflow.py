@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from pipeline.chat import followup, quotes
 from pipeline.chat.reply import Reply
-from pipeline.errors import LibraryBusy, MediaNotFound, PipelineError, SourceError
+from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import uploads, video
 from pipeline.media.disk import storage_errors
-from pipeline.search import moments
+from pipeline.search import embeddings, moments, vectors
 from pipeline.search.index import Index
 from pipeline.settings import Settings
 from pipeline.types import Evidence, Frame, Media, Moment, Progress, Turn
@@ -194,6 +194,11 @@ class Pipeline:
         self.index()
         query = followup.resolve(question, history)
         lists = self._opened().search(query.text, ids, 8 * limit, query.after, query.before)
+        if not any(lists) and (behind := self.not_embedded(ids)):
+            raise LibraryError(
+                f"{behind[0].title} cannot be searched yet: its words are not embedded with the text embedding that is "
+                "set now. Run `python -m pipeline reindex`; nothing is read again."
+            )
         named = {hit.media for hits in lists for hit in hits} | {m for m in (query.media,) if m}
         known = {media_id: self.get(media_id) for media_id in named}
         found = moments.fuse(lists, {i: m.frames for i, m in known.items()}, limit)
@@ -201,6 +206,15 @@ class Pipeline:
         if beside:
             found = [beside, *(m for m in found if m.media != beside.media or _apart(m, beside))][:limit]
         return Evidence(question, tuple(found))
+
+    def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
+        """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
+        name = embeddings.text_embedding(self.settings).name
+        return [
+            media
+            for media_id, (folder, media) in self._folders().items()
+            if (media_ids is None or media_id in media_ids) and vectors.missing(folder, media.passages, name)
+        ]
 
     def _beside(self, query: followup.Query, known: dict[str, Media]) -> Moment | None:
         if query.after is not None:

@@ -31,12 +31,14 @@ def read_media(path: Path, media_id: str, folder: Path, settings: Settings, repo
     segments, kind, language, coverage["speech"] = _read_words(path, facts, settings, report)
     if not frames and coverage["frames"].state == "off" and coverage["speech"].state in ("off", "absent"):
         raise SourceError(coverage["frames"].note)
+    if not frames and coverage["speech"].state == "absent" and not coverage["speech"].by:
+        raise SourceError(f"{path} holds no picture. {coverage['speech'].note} Try another copy.")
     folders.write_transcript(segments, folder)
     words = passages.cut(segments, kind)
     on_screen, coverage["screen"] = _read_screen(folder, frames, settings, report)
     return Media(
         id=media_id,
-        title=path.stem,
+        title=_title(path),
         source=str(path.absolute()),
         unit="second",
         length=facts.length,
@@ -45,6 +47,11 @@ def read_media(path: Path, media_id: str, folder: Path, settings: Settings, repo
         passages=tuple(sorted([*words, *on_screen], key=lambda p: (p.start, p.kind))),
         coverage=coverage,
     )
+
+
+def _title(path: Path) -> str:
+    """The name of the file as one line of text, whatever bytes it has."""
+    return " ".join("".join(c if c.isprintable() else " " for c in path.stem).split()) or "untitled"
 
 
 def _read_frames(
@@ -91,6 +98,9 @@ def _hear(path: Path, settings: Settings, report: Report, notes: list[str]) -> W
     report(Progress("speech", 0.0))
     try:
         sound, more = video.read_sound(path)
+        notes += more
+        if not len(sound):
+            return (), "speech", "", _coverage("absent", "", notes)
         heard = speech.hear(sound, settings.whisper_model, lambda done: report(Progress("speech", done)))
     except ModelError as error:
         if settings.whisper_model:  # named in the settings: used, or an error
@@ -98,7 +108,6 @@ def _hear(path: Path, settings: Settings, report: Report, notes: list[str]) -> W
         return (), "speech", "", _coverage("off", "", [f"Speech was not heard. {error}", *notes])
     except SourceError as error:
         return (), "speech", "", _coverage("off", "", [f"The sound could not be read. {error}", *notes])
-    notes += more
     if not heard.segments:
         return (), "speech", heard.language, _coverage("absent", heard.by, ["No speech was heard.", *notes])
     return heard.segments, "speech", heard.language, _coverage("read", heard.by, notes)

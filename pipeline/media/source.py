@@ -4,6 +4,7 @@ Knows no codecs: nothing is decoded here.
 """
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +17,14 @@ def check(path: Path) -> None:
     try:
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        if re.search(r"\b[a-z]{3,5}:/", str(path)):  # a Path keeps one of the two slashes
+            raise SourceError(f"{path} is no file. Download the video, then give the path of its file.") from None
         raise SourceError(f"There is no file {path}. Check the path.") from None
     except PermissionError:
         raise SourceError(f"No permission to reach {path}. Change the permissions of its folder.") from None
     except (OSError, ValueError) as error:
-        raise SourceError(f"{str(path)!r} is no path that can be opened ({error}). Check the path.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{str(path)[:300]!r} is no path that can be opened ({reason}). Check the path.") from error
     if stat.S_ISDIR(facts.st_mode):
         raise SourceError(f"{path} is a folder. Give the path of one video file in it.")
     if not stat.S_ISREG(facts.st_mode) or os.path.realpath(path).startswith(("/proc/", "/sys/", "/dev/")):
@@ -38,6 +42,8 @@ def why_not(path: Path, error: Exception) -> str:
         head = file.read(512)
     if head.lstrip().startswith((b"#EXTM3U", b"ffconcat")) or b"<MPD" in head:
         return f"{path} is a playlist, not a video. Give the path of the video file itself."
+    if path.suffix.lower() in (".srt", ".vtt"):
+        return f"{path} holds subtitles. Give the path of the video: subtitles beside it are read with it."
     if head[4:8] == b"ftyp":
         return f"{path} is an MP4 without the index of its content: it was cut off or damaged. Try another copy."
     if getattr(error, "errno", None) and not isinstance(error, ValueError | PermissionError):
