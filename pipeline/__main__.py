@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
     # transformers, whisper and Milvus speak on every start; a person reads our lines.
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    for stream in (sys.stdout, sys.stderr):  # a file name need not be valid Unicode
+        stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     load_dotenv(Path(__file__).resolve().parents[1] / ".env")
     try:
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             pipeline.close()
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say_error(error)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -91,11 +93,11 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
             try:
                 media, error = pipeline.ingest(path, options.again, line.show), None
             except PipelineError as met:
-                media, error, failed = None, str(met), True
+                media, error, failed = None, _one_line(met), True
         if options.json:
             _say_json(_ingested(path, media, error))
         elif error:
-            print(f"error: {path}: {error}", file=sys.stderr)
+            _say_error(f"{path}: {error}")
         else:
             print(_summary(media))
             _say_coverage(media)
@@ -188,7 +190,10 @@ def _reindex(pipeline: Pipeline, options: argparse.Namespace) -> int:
     with _ProgressLine() as line:
         count = pipeline.reindex(line.show)
     print(f"indexed {count} videos")
-    return 0
+    problems = pipeline.list()[1]
+    for problem in problems:
+        _say_error(problem)
+    return int(bool(problems))
 
 
 def _doctor(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -204,6 +209,14 @@ def _doctor(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 
 # -- what a person reads
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _say_error(text: object) -> None:
+    print(f"error: {_one_line(text)}", file=sys.stderr)
 
 
 def _summary(media: Media) -> str:

@@ -4,10 +4,12 @@ In: a Pipeline. Out: one Check a part. Knows no page and no command line: both s
 """
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.errors import LibraryBusy, PipelineError
+from pipeline.media.disk import storage_errors
 from pipeline.workflow import Pipeline
 
 LOW_DISK = 1_000_000_000  # bytes; an hour of video takes about 100 MB
@@ -47,7 +49,8 @@ def _checked(part: str, check: Callable[[Pipeline], Check], pipeline: Pipeline) 
 
 def _data_folder(pipeline: Pipeline) -> Check:
     folder = pipeline.settings.data_dir
-    free = shutil.disk_usage(folder).free
+    with storage_errors(folder), tempfile.TemporaryFile(dir=folder):  # can it be written
+        free = shutil.disk_usage(folder).free
     found = f"{folder}, {free / 1e9:.1f} GB free"
     if free < LOW_DISK:
         return Check("data folder", "broken", found, "Free some space, or set DATA_DIR to a folder on another disk.")

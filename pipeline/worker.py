@@ -134,6 +134,8 @@ def _read_before(folder: Path) -> Media | None:
     except MediaNotFound:
         return None
     except StorageError as error:
+        if not isinstance(error.__cause__, ValueError):  # not damaged, but out of reach
+            raise
         log.warning("%s It is read anew.", error)
         return None
 

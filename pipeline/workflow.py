@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from pipeline.chat import followup, quotes
 from pipeline.chat.reply import Reply
-from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError
+from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError, StorageError
 from pipeline.media import folder as folders
 from pipeline.media import uploads, video
 from pipeline.media.disk import storage_errors
@@ -91,6 +91,8 @@ class Pipeline:
 
     def read(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source into its folder, vectors included, in a process of its own. Raises PipelineError."""
+        if not str(path).strip():
+            raise SourceError("There is no path. Give the path of a video.")
         path = Path(path).expanduser().absolute()
         try:
             return self.get(Worker(path, self.settings, again).run(report))
@@ -156,7 +158,8 @@ class Pipeline:
         """
         folder = self.folder(media_id)
         folders.remove(self.settings.data_dir, folder.name)
-        with contextlib.suppress(LibraryBusy):  # the holder sees that the folder is gone
+        # The folder is gone, and with it the media; its rows go now or whenever the index is next in step.
+        with contextlib.suppress(LibraryError, StorageError):
             self.index()
         return folder.name
 
@@ -190,7 +193,7 @@ class Pipeline:
 
         A follow-up finds its moments from the conversation. Raises LibraryError, EmbeddingError, MediaNotFound.
         """
-        ids = None if media_ids is None else [self.folder(media_id).name for media_id in media_ids]
+        ids = None if media_ids is None else [self.get(media_id).id for media_id in media_ids]
         self.index()
         query = followup.resolve(question, history)
         lists = self._opened().search(query.text, ids, 8 * limit, query.after, query.before)

@@ -124,3 +124,21 @@ def test_wrong_usage_exits_2(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["ask"])
     assert ended.value.code == 2
+
+
+def test_odd_names_cost_no_traceback_and_no_second_line(capsys, tmp_path):
+    for name in ("no\nfile.mp4", "bad\udcff.mp4", ""):
+        code, out, err = run(capsys, "ingest", name)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_a_damaged_record_is_said_and_the_video_can_be_read_again(capsys, library, film):
+    media_id = library.list()[0][0].id
+    library.close()
+    (library.settings.data_dir / media_id / "media.json").write_text("{")
+    code, _, err = run(capsys, "search", media_id, "volcanoes")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "media.json" in err
+    assert run(capsys, "reindex")[0] == 1
+    assert run(capsys, "ingest", str(film))[0] == 0
+    assert run(capsys, "search", media_id, "volcanoes")[0] == 0

@@ -105,7 +105,12 @@ def _hear(path: Path, settings: Settings, report: Report, notes: list[str]) -> W
     except ModelError as error:
         if settings.whisper_model:  # named in the settings: used, or an error
             raise
-        return (), "speech", "", _coverage("off", "", [f"Speech was not heard. {error}", *notes])
+        return (
+            (),
+            "speech",
+            "",
+            _coverage("off", "", [f"Speech was not heard. {error} Then read the video again.", *notes]),
+        )
     except SourceError as error:
         return (), "speech", "", _coverage("off", "", [f"The sound could not be read. {error}", *notes])
     if not heard.segments:
