@@ -12,6 +12,8 @@ from pipeline import build
 from pipeline.settings import Settings
 from pipeline.workflow import Pipeline
 
+# Two files are tested at a time: each gets one core, not all of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Model hubs are never asked by a test: what is not on the disk is not there, at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
