@@ -89,6 +89,7 @@ def test_doctor_names_the_next_step_for_what_is_off(capsys, read):
     assert code == 0
     assert {check["state"] for check in checks.values()} == {"ok", "off"}
     assert checks["vector store"]["state"] == "ok"
+    assert "passages (384-d)" in checks["vector store"]["found"]
     assert "384" in checks["text embedding"]["found"]
     assert "VLLM_BASE_URL" in checks["answers"]["next"]
     assert "WHISPER_MODEL" in checks["speech"]["next"]

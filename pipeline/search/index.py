@@ -105,11 +105,14 @@ class Index:
         return lists
 
     def describe(self) -> str:
-        """What is open and what it holds, in one line."""
+        """What is open and what it holds, in one line, such as "Milvus Lite: 8 passages (384-d), 0 pictures"."""
         with self._lock:
-            where = self._opened().where
-            counts = {kind: sum(map(len, rows.values())) for kind, rows in self._rows.items()}
-        return f"{where}, {counts.get('text', 0)} passages and {counts.get('image', 0)} pictures"
+            stores, holds = self._opened(), []
+            for kind, name in (("text", "passages"), ("image", "pictures")):
+                store = stores.get(kind)
+                dimension = f" ({store.dim}-d)" if store else ""
+                holds.append(f"{sum(map(len, self._rows.get(kind, {}).values()))} {name}{dimension}")
+        return f"{stores.where}: {', '.join(holds)}"
 
     def close(self) -> None:
         """Let go of the vector store, so that another process can open it. The next call opens it again."""
