@@ -97,7 +97,7 @@ def main() -> None:
         else:
             welcome(app)
     except PipelineError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(neutralise(str(error)), icon=":material/error:")
 
 
 # -- choosing a video
@@ -112,7 +112,7 @@ def chosen(app: Pipeline) -> Media | None:
         return app.get(media_id)
     except PipelineError as error:
         st.query_params.clear()
-        st.warning(str(error))
+        st.warning(neutralise(str(error)))
         return None
 
 
@@ -143,7 +143,7 @@ def sidebar(app: Pipeline, media: Media | None) -> None:
         if not listed:
             st.caption("Videos you add are kept here.")
         for problem in problems:
-            st.warning(problem)
+            st.warning(neutralise(problem))
         if media:
             remove_button(app, media)
         status(app)
@@ -154,6 +154,7 @@ def remove_button(app: Pipeline, media: Media) -> None:
         st.write("Its pictures, words and index go. The original file stays where it is.")
         if st.button("Remove", type="primary"):
             app.remove(media.id)
+            st.session_state.get("chats", {}).pop(media.id, None)
             choose(None)
             st.rerun()
 

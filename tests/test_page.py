@@ -126,3 +126,11 @@ def test_a_wrong_setting_is_shown_not_thrown(page, monkeypatch):
     page.run()
     assert not page.exception
     assert "FRAMES_PER_SECOND" in page.error[0].value
+
+
+def test_removing_a_video_leads_back_to_an_empty_start(watching, settings):
+    named(watching, "Remove").click().run()
+    assert not watching.exception
+    assert watching.title[0].value == "Chat with your video"
+    assert "Videos you add are kept here." in text(watching)
+    assert not [path for path in settings.data_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
