@@ -58,6 +58,7 @@ class Asked:
     """One question on this page, its answer as far as it came, and what went wrong."""
 
     question: str
+    before: int  # how many questions came before it when it was first asked: what a follow-up leans on
     reply: Reply | None = None
     error: str = ""
     ended: bool = False
@@ -92,7 +93,7 @@ def main() -> None:
         if media:
             player(app, media)
             chat(app, media)
-        elif reading := current_reading(app):
+        elif reading := app.readings.get(st.session_state.get("reading", "")):
             reading_view(app, reading)
         else:
             welcome(app)
@@ -196,6 +197,7 @@ def welcome(app: Pipeline) -> None:
         with st.spinner("Storing the file…"):
             stored = app.upload(uploaded.name, uploaded)
         start(app, str(stored))
+    being_read(app)
 
 
 def start(app: Pipeline, path: str, again: bool = False) -> None:
@@ -203,11 +205,17 @@ def start(app: Pipeline, path: str, again: bool = False) -> None:
     st.rerun()
 
 
-def current_reading(app: Pipeline) -> Reading | None:
-    """The reading this page started, or one that goes on since before the page was opened."""
-    if mine := app.readings.get(st.session_state.get("reading", "")):
-        return mine
-    return next((reading for reading in app.readings.values() if not reading.done), None)
+def being_read(app: Pipeline) -> None:
+    """What is being read meanwhile, also since before this page was opened."""
+    for path, reading in app.readings.items():
+        if not reading.done:
+            st.button(
+                f"{neutralise(reading.path.name)} is being read. Show how far",
+                key=f"show-{path}",
+                icon=":material/hourglass:",
+                on_click=st.session_state.update,
+                kwargs={"reading": path},
+            )
 
 
 @st.fragment(run_every=1.0)
@@ -270,10 +278,7 @@ def player(app: Pipeline, media: Media) -> None:
             alt=f"{media.title}, from {stamp(state.seconds)}" + (f" (jump {state.jumps})" if state.jumps else ""),
         )
         if not playing.whole:
-            st.caption(
-                f"Browsers cannot play this kind of file, so this is a clip from {stamp(playing.offset)}. "
-                "Click a time to see another."
-            )
+            st.caption(f"{playing.why}, so this is a clip from {stamp(playing.offset)}. Click a time to see another.")
 
 
 def what_was_read(app: Pipeline, media: Media) -> None:
@@ -321,7 +326,7 @@ def chat_of(media: Media) -> Chat:
 def chat(app: Pipeline, media: Media) -> None:
     state = chat_of(media)
     if question := st.chat_input("Ask about this video", key=f"ask-{media.id}"):
-        state.asked.append(Asked(question))
+        state.asked.append(Asked(question, len(state.asked)))
     with st.container(key="chat", height=400, border=False, autoscroll=True):
         if not state.asked:
             st.caption("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
@@ -341,7 +346,7 @@ def chat(app: Pipeline, media: Media) -> None:
 
 def answer(app: Pipeline, media: Media, state: Chat, asked: Asked) -> None:
     """Answer the newest question, drawing words as they come. Whatever ends it, what had arrived is kept."""
-    history = [Turn(a.question, a.reply.text, a.evidence) for a in state.asked[:-1] if a.reply]
+    history = [Turn(a.question, a.reply.text, a.evidence) for a in state.asked[: asked.before] if a.reply]
     asked.ended = True
     try:
         with st.spinner("Looking through the video…"):
@@ -416,12 +421,12 @@ def show_answer(app: Pipeline, media: Media, asked: Asked, number: int) -> None:
             key=f"again-{number}",
             icon=":material/refresh:",
             on_click=ask_again,
-            args=(media, asked.question),
+            args=(media, asked),
         )
 
 
-def ask_again(media: Media, question: str) -> None:
-    chat_of(media).asked.append(Asked(question))
+def ask_again(media: Media, asked: Asked) -> None:
+    chat_of(media).asked.append(Asked(asked.question, asked.before))
 
 
 def show_top_frame(app: Pipeline, asked: Asked) -> None:

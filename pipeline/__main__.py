@@ -19,7 +19,7 @@ from dotenv import load_dotenv
 from pipeline import build
 from pipeline.chat.citations import cue, stamp
 from pipeline.doctor import check_all
-from pipeline.errors import PipelineError
+from pipeline.errors import MediaNotFound, PipelineError
 from pipeline.types import Evidence, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
 
@@ -94,6 +94,7 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
                 media, error = pipeline.ingest(path, options.again, line.show), None
             except PipelineError as met:
                 media, error, failed = None, _one_line(met), True
+            pipeline.close()  # the page may answer while the next one is read
         if options.json:
             _say_json(_ingested(path, media, error))
         elif error:
@@ -136,7 +137,7 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
     first, *rest = options.words
-    has_id = rest and re.fullmatch(r"[0-9a-f]{4,32}", first)
+    has_id = rest and _is_id(pipeline, first)
     evidence = pipeline.find(
         " ".join(rest if has_id else options.words), [first] if has_id else None, limit=options.limit
     )
@@ -147,6 +148,14 @@ def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
     else:
         print("Nothing found.")
     return 0
+
+
+def _is_id(pipeline: Pipeline, word: str) -> bool:
+    """Whether a word is meant as an id: it is one, or could be nothing else."""
+    try:
+        return bool(pipeline.folder(word))
+    except MediaNotFound:
+        return bool(re.fullmatch(r"[0-9a-f]{8,32}", word))
 
 
 def _list(pipeline: Pipeline, options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ into these; anything that is not a PipelineError is a bug and keeps its tracebac
     PipelineError
     ├── SettingsError    a setting is wrong, or names something that is not there
     ├── SourceError      the given file cannot be read: missing, not a video, damaged, not allowed
+    ├── ReadingStopped   the process that read a source died: a crash, or out of memory
     ├── MediaNotFound    no such video in the library
     ├── StorageError     the data folder cannot be read or written: disk full, no permission
     ├── ModelError       model weights cannot be had or loaded (Whisper, CLIP, MiniLM, OCR)
@@ -26,6 +27,10 @@ class SettingsError(PipelineError):
 
 class SourceError(PipelineError):
     """The given file cannot be read."""
+
+
+class ReadingStopped(PipelineError):
+    """The process that read a source died."""
 
 
 class MediaNotFound(PipelineError):

@@ -60,10 +60,16 @@ class Settings:
                 "Set both, or set TEXT_EMBEDDING=local."
             )
         for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
-            if (value := getattr(self, name)) and not value.startswith(("http://", "https://")):
+            value = getattr(self, name)
+            if value and not value.startswith(("http://", "https://")):
                 raise SettingsError(
-                    f"{name.upper()} is {value!r}, which is no web address. "
-                    "Give one that starts with http:// or https://, or leave it empty."
+                    f"{name.upper()} is no web address. Give one that starts with http:// or https://, "
+                    "or leave it empty."
+                )
+            if "@" in value.partition("://")[2].partition("/")[0]:  # addresses are shown, in errors and by the doctor
+                raise SettingsError(
+                    f"{name.upper()} holds a user name or password. Give the address without it, "
+                    "and the key in the setting beside it."
                 )
 
     @property

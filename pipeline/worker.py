@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline import errors
-from pipeline.errors import MediaNotFound, ModelError, PipelineError, SourceError, StorageError
+from pipeline.errors import MediaNotFound, ModelError, PipelineError, ReadingStopped, StorageError
 from pipeline.media import folder as folders
 from pipeline.media.disk import storage_errors
 from pipeline.media.reading import read_media
@@ -57,7 +57,7 @@ class Worker:
     def run(self, report: Report) -> str:
         """Wait for the child, passing each Progress to report. Returns the id of the media.
 
-        Raises the PipelineError that the child met; SourceError when the child died.
+        Raises the PipelineError that the child met; ReadingStopped when the child died.
         """
         try:
             # The settings go through a pipe: they hold keys, and a command line can be read by every user.
@@ -74,9 +74,9 @@ class Worker:
             pass  # it died before it read its job: said below
         finally:
             self.stop()
-        raise SourceError(
+        raise ReadingStopped(
             f"Reading {self._name} stopped unexpectedly ({_cause(self._process.wait())}). Nothing stored was changed. "
-            "The log in the terminal says more. If it happens again the file is probably damaged: convert it."
+            "The log in the terminal says more. Try again; if that does not help, convert the file."
         )
 
     def stop(self) -> None:
@@ -153,7 +153,8 @@ def embed(media: Media, folder: Path, settings: Settings, report: Report) -> Med
             coverage[part] = embed_part(media, folder, settings, report)
     finally:  # also when a service fails: what was read stays, and says how far it can be searched
         if coverage != media.coverage:
-            media = replace(media, coverage=coverage)
+            # As it is now: another process may have read it anew, or removed it, which must hold.
+            media = replace(folders.load(folder), coverage=coverage)
             folders.save(media, folder)
     return media
 

@@ -25,6 +25,7 @@ from pipeline.worker import Worker, embed
 
 Report = Callable[[Progress], None]
 MOMENTS = 5  # found for one question
+LARGEST_PLAYED = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
 CLIP_LEAD = 5.0  # s, before
 CLIP_TAIL = 15.0  # s, after: a moment at its end can be seen to the end
@@ -43,6 +44,7 @@ class Playable:
     path: Path
     offset: float = 0.0  # s, the time in the source at which it begins
     whole: bool = True  # whether it is all of the source
+    why: str = ""  # why it is not the source itself, in words a person reads
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Pipeline:
         self.readings: dict[str, Reading] = {}
         self._index: Index | None = None
         self._opening = threading.Lock()
+        self._syncing = threading.Lock()
         self._one_reader = threading.Lock()
         self._one_cutter = threading.Lock()
         self._plays: dict[str, bool] = {}  # by media id: whether browsers play the original
@@ -93,7 +96,7 @@ class Pipeline:
         """Read a source into its folder, vectors included, in a process of its own. Raises PipelineError."""
         if not str(path).strip():
             raise SourceError("There is no path. Give the path of a video.")
-        path = Path(path).expanduser().absolute()
+        path = _absolute(path)
         try:
             return self.get(Worker(path, self.settings, again).run(report))
         except SourceError:
@@ -102,7 +105,7 @@ class Pipeline:
 
     def start(self, path: str | Path, again: bool = False) -> Reading:
         """Ingest in the background, one source at a time. The same path twice is one reading."""
-        path = Path(path).expanduser().absolute()
+        path = _absolute(path)
         running = self.readings.get(str(path))
         if running and not running.done:
             return running
@@ -166,19 +169,27 @@ class Pipeline:
     def reindex(self, report: Report = lambda progress: None) -> int:
         """Make the index anew from the folders. Returns how many media it holds.
 
-        Nothing is read again; only what has no vectors in the current embedding is embedded.
+        Nothing is read again; only what has no vectors in the current embedding is embedded. Where another process
+        holds the index, that one takes the vectors in.
         """
-        media, _ = self.list()
-        for number, one in enumerate(media):
-            report(Progress("reindex", number / len(media), one.title))
-            embed(one, self.settings.data_dir / one.id, self.settings, report)
-        self._opened().rebuild(self._folders())
+        ids = [one.id for one in self.list()[0]]
+        for number, media_id in enumerate(ids):
+            with contextlib.suppress(MediaNotFound):  # removed meanwhile
+                media = self.get(media_id)
+                report(Progress("reindex", number / len(ids), media.title))
+                embed(media, self.settings.data_dir / media_id, self.settings, lambda progress: None)
+        try:
+            with self._syncing:
+                self._opened().rebuild(self._folders())
+        except LibraryBusy as busy:
+            report(Progress("index", 1.0, str(busy)))
         report(Progress("reindex", 1.0))
-        return len(media)
+        return len(ids)
 
     def index(self) -> None:
         """Bring the vector store to what the folders hold. Raises LibraryBusy, LibraryError."""
-        self._opened().sync(self._folders())
+        with self._syncing:  # listed within: an older list would take rows just inserted for removed ones
+            self._opened().sync(self._folders())
 
     # -- questions
 
@@ -197,7 +208,8 @@ class Pipeline:
         self.index()
         query = followup.resolve(question, history)
         lists = self._opened().search(query.text, ids, 8 * limit, query.after, query.before)
-        if not any(lists) and (behind := self.not_embedded(ids)):
+        found_words = any(hit.found_by != "picture" for hits in lists for hit in hits)
+        if not found_words and (behind := self.not_embedded(ids)):
             raise LibraryError(
                 f"{behind[0].title} cannot be searched yet: its words are not embedded with the text embedding that is "
                 "set now. Run `python -m pipeline reindex`; nothing is read again."
@@ -257,8 +269,13 @@ class Pipeline:
         source = Path(media.source)
         if media.id not in self._plays:
             self._plays[media.id] = video.plays_in_browser(video.probe(source))
-        if self._plays[media.id]:
+        if self._plays[media.id] and source.stat().st_size <= LARGEST_PLAYED:
             return Playable(source)
+        why = (
+            "This file is too large to play whole"
+            if self._plays[media.id]
+            else "Browsers cannot play this kind of file"
+        )
         start = max(0.0, CLIP * (seconds // CLIP) - CLIP_LEAD)
         end = min(start + CLIP_LEAD + CLIP + CLIP_TAIL, media.length)
         clip = self.folder(media.id) / "clips" / f"{start:08.0f}.mp4"
@@ -268,7 +285,7 @@ class Pipeline:
                 from pipeline.media import clips
 
                 clips.cut(source, start, end, clip)
-        return Playable(clip, start, whole=start == 0 and end >= media.length)
+        return Playable(clip, start, start == 0 and end >= media.length, why)
 
     def index_facts(self) -> str:
         """Where the index is and what it holds. Raises LibraryBusy, LibraryError."""
@@ -290,6 +307,12 @@ class Pipeline:
     def _folders(self) -> dict[str, tuple[Path, Media]]:
         media, _ = self.list()
         return {one.id: (self.settings.data_dir / one.id, one) for one in media}
+
+
+def _absolute(path: str | Path) -> Path:
+    with contextlib.suppress(RuntimeError):  # "~talk.mp4" is a file, and nobody's home
+        path = Path(path).expanduser()
+    return Path(path).absolute()
 
 
 def _apart(one: Moment, other: Moment) -> bool:

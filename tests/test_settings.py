@@ -66,6 +66,14 @@ def test_a_value_that_cannot_be_used_is_an_error_that_names_the_mend(environ, na
         Settings.from_env(environ)
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated():
+    for name in ("VLLM_BASE_URL", "MILVUS_URI"):
+        for address in ("http://me:canary@host/v1", "me:canary@host"):
+            with pytest.raises(SettingsError) as refused:
+                Settings.from_env({name: address})
+            assert "canary" not in str(refused.value)
+
+
 def test_keys_are_never_in_the_repr():
     keys = {"MISTRAL_API_KEY": "canary", "MILVUS_TOKEN": "canary", "VLLM_API_KEY": "canary"}
     assert "canary" not in repr(Settings.from_env(keys))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from make_film import make_film, read_number
 
-from pipeline.errors import MediaNotFound, SourceError
+from pipeline.errors import MediaNotFound, ReadingStopped, SourceError, StorageError
 from pipeline.types import Turn
+from pipeline.worker import embed
 from pipeline.workflow import Pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,7 +147,7 @@ def test_a_worker_that_dies_costs_an_error_line_and_nothing_stored(library, film
         return process
 
     monkeypatch.setattr(worker.subprocess, "Popen", start_and_kill)
-    with pytest.raises(SourceError, match="SIGSEGV"):
+    with pytest.raises(ReadingStopped, match="SIGSEGV"):
         library.ingest(film, again=True)
     assert only(library) == before
 
@@ -169,3 +170,19 @@ def test_a_video_read_again_replaces_what_was_read_and_doubles_nothing(library, 
     assert {"frames", "screen"} <= steps
     assert after == before
     assert library.index_facts() == rows
+
+
+def test_a_video_removed_while_it_is_embedded_stays_removed(library):
+    media = only(library)
+    folder = library.folder(media.id)
+    for file in (folder / "vectors").iterdir():
+        file.unlink()
+
+    def remove_at_once(progress):
+        if folder.exists():
+            library.remove(media.id)
+
+    with pytest.raises((MediaNotFound, StorageError)):
+        embed(media, folder, library.settings, remove_at_once)
+    assert not folder.exists()
+    assert library.list() == ([], [])

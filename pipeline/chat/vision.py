@@ -76,7 +76,8 @@ def answer(
             except Refused as refused:
                 if refused.refusal.kind == "pictures":
                     raise
-                room = _less(room, refused.refusal, prompt.tokens)
+                # Remembered also where it is refused again: the next question then begins with less.
+                room = _rooms[who] = _less(room, refused.refusal, prompt.tokens)
                 stream = endpoint.send(client, line, _messages(written(room), read), room.reserved)
             _rooms[who] = room  # it fits
             return endpoint.listen(stream, say)

@@ -124,7 +124,7 @@ def _save(path: Path, vectors: dict[str, "np.ndarray"]) -> None:
     import numpy as np
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # not its parents: a media that was removed meanwhile stays removed
         handle, beside = tempfile.mkstemp(prefix=".vectors-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
