@@ -134,3 +134,16 @@ def test_removing_a_video_leads_back_to_an_empty_start(watching, settings):
     assert watching.title[0].value == "Chat with your video"
     assert "Videos you add are kept here." in text(watching)
     assert not [path for path in settings.data_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def test_a_page_opened_while_a_video_is_read_shows_it_and_takes_another(page, film):
+    page.run()
+    page.text_input(key="path").set_value(str(film))
+    named(page, "Read this video").click().run()
+    later = AppTest.from_file(APP, default_timeout=60).run()  # another tab, while the first one's video is read
+    assert later.text_input(key="path")
+    named(later, "biology.mp4 is being read. Show how far").click().run()
+    assert not later.exception
+    assert later.subheader[0].value == "biology.mp4"
+    finish_reading(page)
+    assert "biology" in text(page)
