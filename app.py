@@ -14,11 +14,12 @@ import streamlit as st
 from dotenv import load_dotenv
 
 from pipeline import build
-from pipeline.chat.citations import cue, stamp
+from pipeline.chat.citations import cue
 from pipeline.chat.markup import neutralise
 from pipeline.chat.reply import Reply
 from pipeline.doctor import Check, check_all
 from pipeline.errors import PipelineError
+from pipeline.times import stamp
 from pipeline.types import Coverage, Evidence, Media, Moment, Turn
 from pipeline.workflow import Pipeline, Reading
 
@@ -130,17 +131,16 @@ def sidebar(app: Pipeline, media: Media | None) -> None:
         st.markdown("### Chat with your video")
         st.button("Add a video", icon=":material/add:", width="stretch", on_click=choose, args=(None,))
         listed, problems = app.list()
-        with st.container(key="library"):
-            for one in listed:
-                st.button(
-                    f"{neutralise(one.title)} · {stamp(one.length)}",
-                    key=f"open-{one.id}",
-                    type="primary" if media and one.id == media.id else "tertiary",
-                    icon=":material/movie:",
-                    width="stretch",
-                    on_click=choose,
-                    args=(one.id,),
-                )
+        for one in listed:
+            st.button(
+                f"{neutralise(one.title)} · {stamp(one.length)}",
+                key=f"open-{one.id}",
+                type="primary" if media and one.id == media.id else "tertiary",
+                icon=":material/movie:",
+                width="stretch",
+                on_click=choose,
+                args=(one.id,),
+            )
         if not listed:
             st.caption("Videos you add are kept here.")
         for problem in problems:

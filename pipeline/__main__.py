@@ -17,9 +17,10 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from pipeline import build
-from pipeline.chat.citations import cue, stamp
+from pipeline.chat.citations import cue
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
+from pipeline.times import stamp
 from pipeline.types import Evidence, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from pipeline.chat import followup, quotes
 from pipeline.chat.reply import Reply
 from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError, StorageError
+from pipeline.media import clips, uploads, video
 from pipeline.media import folder as folders
-from pipeline.media import uploads, video
 from pipeline.media.disk import storage_errors
 from pipeline.search import embeddings, moments, vectors
 from pipeline.search.index import Index
@@ -147,12 +147,7 @@ class Pipeline:
 
     def folder(self, media_id: str) -> Path:
         """The folder of a media by its id or the start of it. Raises MediaNotFound."""
-        found = [p for p in folders.media_folders(self.settings.data_dir) if media_id and p.name.startswith(media_id)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise MediaNotFound(f"{len(found)} videos have an id that starts with {media_id!r}. Give more of it.")
-        raise MediaNotFound(f"No video has the id {media_id!r}. `python -m pipeline list` shows the ids.")
+        return folders.locate(self.settings.data_dir, media_id)
 
     def remove(self, media_id: str) -> str:
         """Remove a media: its folder, its vectors, and the file if it was uploaded. Returns the whole id.
@@ -282,8 +277,6 @@ class Pipeline:
         with self._one_cutter:
             if not clip.exists():
                 clip.parent.mkdir(exist_ok=True)
-                from pipeline.media import clips
-
                 clips.cut(source, start, end, clip)
         return Playable(clip, start, start == 0 and end >= media.length, why)
 

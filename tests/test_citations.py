@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from pipeline.chat.citations import check, cue, find, stamp
+from pipeline.chat.citations import check, cue, find
 from pipeline.chat.markup import neutralise
+from pipeline.times import stamp
 from pipeline.types import Evidence, Frame, Moment, Passage
 
 

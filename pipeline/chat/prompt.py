@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.chat.citations import cue, stamp
+from pipeline.chat.citations import cue
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.errors import AnswerError
+from pipeline.times import stamp
 from pipeline.types import Evidence, Frame, Moment, Passage, Turn
 
 KINDS = {"speech": "said", "subtitle": "subtitle", "screen": "on screen"}

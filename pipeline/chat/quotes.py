@@ -6,9 +6,10 @@ Knows the evidence and the question, nothing of endpoints.
 import re
 from collections.abc import Generator, Mapping
 
-from pipeline.chat.citations import cue, stamp
+from pipeline.chat.citations import cue
 from pipeline.chat.reply import Reply
 from pipeline.chat.words import content_words, root
+from pipeline.times import stamp
 from pipeline.types import Evidence, Passage
 
 QUOTES = 3

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import SourceError
 from pipeline.media import sampling
 from pipeline.media.source import check, why_not
+from pipeline.times import stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -216,8 +217,8 @@ class Tape:
     def notes(self, length: float) -> list[str]:
         """What is missing of `length` s."""
         if self.broken or self.reached < length - max(2.0, length / 50):
-            until = clock_face(max(0.0, self.end))
-            return [f"The file is damaged or cut off: it was read until {until} of {clock_face(length)}."]
+            until = stamp(max(0.0, self.end))
+            return [f"The file is damaged or cut off: it was read until {until} of {stamp(length)}."]
         return []
 
 
@@ -271,9 +272,3 @@ def container_name(path: Path, container: "InputContainer") -> str:
         with open(path, "rb") as file:
             return "webm" if b"webm" in file.read(64) else "mkv"
     return name
-
-
-def clock_face(seconds: float) -> str:
-    """Seconds as a player shows them: 4:05, 1:04:05."""
-    minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

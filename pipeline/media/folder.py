@@ -26,6 +26,7 @@ from pipeline.media import record, uploads
 from pipeline.media.disk import is_alive, storage_errors, sync, write_whole
 from pipeline.media.passages import Segment, tidy
 from pipeline.media.subtitles import vtt
+from pipeline.times import stamp
 from pipeline.types import Media
 
 RECORD = "media.json"
@@ -57,7 +58,7 @@ def save(media: Media, folder: Path) -> None:
 def write_transcript(segments: Iterable[Segment], folder: Path) -> None:
     """Write transcript.vtt and transcript.txt. Raises StorageError."""
     said = tidy(segments)
-    lines = [f"[{_stamp(start)}] {' '.join(text.split())}\n" for start, _, text in said]
+    lines = [f"[{stamp(start)}] {' '.join(text.split())}\n" for start, _, text in said]
     write_whole(folder / "transcript.txt", "".join(lines))
     write_whole(folder / "transcript.vtt", vtt(said))
 
@@ -90,6 +91,18 @@ def media_folders(data_dir: Path) -> list[Path]:
                 except (FileNotFoundError, NotADirectoryError):
                     continue  # not a media, or removed just now by another process
     return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def locate(data_dir: Path, start: str) -> Path:
+    """The folder of the media whose id is `start`, or begins with it. Raises MediaNotFound, StorageError."""
+    if record.ID.fullmatch(start) and (data_dir / start / RECORD).exists():
+        return data_dir / start  # the usual case needs no list
+    found = [folder for folder in media_folders(data_dir) if start and folder.name.startswith(start)]
+    if len(found) > 1:
+        raise MediaNotFound(f"{len(found)} videos have an id that starts with {start!r}. Give more of it.")
+    if not found:
+        raise _not_found(start)
+    return found[0]
 
 
 def list_media(data_dir: Path) -> tuple[list[Media], list[str]]:
@@ -177,10 +190,3 @@ def _move_away(folder: Path, what: str) -> Path | None:
 
 def _not_found(media_id: str) -> MediaNotFound:
     return MediaNotFound(f"No video has the id {media_id!r}. `python -m pipeline list` shows the ids.")
-
-
-def _stamp(seconds: float) -> str:
-    """m:ss, h:mm:ss from one hour."""
-    whole = int(seconds)
-    hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else f"{whole // 60}"
-    return f"{hours}:{whole % 60:02}"

@@ -21,7 +21,6 @@ from pipeline.media.container import (
     Tape,
     best_audio,
     best_video,
-    clock_face,
     codec_name,
     container_name,
     look_in,
@@ -33,6 +32,7 @@ from pipeline.media.picture import encode_jpeg, shown_size
 from pipeline.media.sampling import Sight
 from pipeline.media.source import check
 from pipeline.media.subtitles import language_of
+from pipeline.times import stamp
 from pipeline.types import Frame
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def read_sound(path: Path, progress: Callable[[float], None] = lambda done: None
                 at = round(time * RATE)
                 have = len(heard) // 4
                 if at - have > LONGEST_GAP:
-                    when = clock_face(have / RATE)
+                    when = stamp(have / RATE)
                     notes.append(f"The sound's time stamps jump at {when}: nothing after that was heard.")
                     break
                 if at - have > JITTER:
