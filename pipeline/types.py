@@ -18,12 +18,22 @@ class Frame:
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of words: heard, written beside or inside the source, or read off the screen."""
+    """The smallest stretch of words that is found and quoted: a sentence, a screen of text, a caption."""
 
     start: float  # s
     end: float  # s
     text: str
-    kind: str  # "speech", "subtitle" or "screen"
+    kind: str  # "speech", "subtitle", "screen" or "caption"
+    image: str = ""  # the frame that a caption describes, path inside the media folder
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A stretch of one source about one thing."""
+
+    start: float  # s
+    end: float  # s, where the next one starts
+    title: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,8 @@ class Media:
     language: str  # ISO 639-1 code of the speech, "" when not known
     frames: tuple[Frame, ...] = ()
     passages: tuple[Passage, ...] = ()
-    coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by part: frames, speech, screen, text, pictures
+    chapters: tuple[Chapter, ...] = ()  # in order, without gaps, from 0 to the length; () when not made yet
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)  # by part: frames, speech, ..., chapters
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,8 @@ class Hit:
     media: str  # media id
     item: Frame | Passage
     score: float  # higher is better
-    found_by: str  # "words" (BM25), "meaning" (text embedding) or "picture" (CLIP)
+    found_by: str  # the list: "words" (BM25), "meaning" (text embedding), the same of "sentence words" and
+    # "sentence meaning", or "picture" (CLIP)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class Moment:
     passages: tuple[Passage, ...] = ()  # in the order of the source
     frames: tuple[Frame, ...] = ()  # best first
     why: tuple[str, ...] = ()  # why it was found, in words a person reads
+    title: str = ""  # of the chapter, where the moment is one
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,11 @@ class Evidence:
     """What was found for one question."""
 
     question: str
-    moments: tuple[Moment, ...] = ()  # best first
+    moments: tuple[Moment, ...] = ()  # best first; in the order of the source where the kind asks for it
+    kind: str = "local"  # what the question asks for: see chat/intent.py
+    nearness: float = 1.0  # 0-1, how near the best of them is to the question
+    near: bool = True  # False: nothing is near enough to the question to be an answer; the moments are the nearest
+    notes: tuple[str, ...] = ()  # what was not done and why, in words a person reads
 
     @property
     def top_frame(self) -> tuple[str, Frame] | None:
@@ -107,6 +124,6 @@ class Turn:
 class Progress:
     """How far a long job is."""
 
-    step: str  # "frames", "speech", "screen", "text", "pictures", "index" or "waiting"
+    step: str  # "frames", "speech", "screen", "captions", "text", "pictures", "chapters", "index" or "waiting"
     fraction: float  # 0-1 within this step
     note: str = ""  # what a person reads beside the bar

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import MediaNotFound, StorageError
 from pipeline.media import disk, folder, uploads
 from pipeline.media.folder import install, list_media, load, media_folders, remove, save, stage, sweep
-from pipeline.types import Coverage, Frame, Media, Passage
+from pipeline.types import Chapter, Coverage, Frame, Media, Passage
 
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 MEDIA = Media(
@@ -66,6 +67,69 @@ def test_the_transcript_is_for_players_and_people_and_holds_what_is_said(data_di
     assert (staging / "transcript.txt").read_text() == "[0:01] early\n[1:01:01] late\n"
 
 
+def test_chapters_and_captions_are_kept(data_dir):
+    keep(data_dir)
+    caption = Passage(0.0, 7.0, "A green leaf", "caption", "frames/000000.000.jpg")
+    media = replace(
+        MEDIA, passages=(*MEDIA.passages, caption), chapters=(Chapter(0, 7.0, "Leaves"), Chapter(7.0, 20.04, "Roots"))
+    )
+    save(media, data_dir / ID)
+    assert load(data_dir / ID) == media
+    assert "green leaf" not in (data_dir / ID / "transcript.txt").read_text()
+
+
+def keep_format_1(data_dir) -> tuple[Path, list[dict]]:
+    """A folder as the version before wrote it: passages of half a minute that overlap. (folder, its passages)"""
+    keep(data_dir)
+    folder.write_transcript(
+        [(n * 5.0, n * 5.0 + 5.0, f"This is the sentence number {n}.") for n in range(8)], data_dir / ID
+    )
+    passages = [
+        {
+            "start": 0.0,
+            "end": 30.0,
+            "text": " ".join(f"This is the sentence number {n}." for n in range(6)),
+            "kind": "speech",
+        },
+        {"start": 0.0, "end": 7.0, "text": "Photosynthesis", "kind": "screen"},
+        {
+            "start": 25.0,
+            "end": 40.0,
+            "text": " ".join(f"This is the sentence number {n}." for n in (5, 6, 7)),
+            "kind": "speech",
+        },
+    ]
+    record = data_dir / ID / "media.json"
+    media = json.loads(record.read_text()) | {"format": 1, "passages": passages}
+    del media["chapters"]
+    record.write_text(json.dumps(media))
+    return data_dir / ID, passages
+
+
+def test_a_library_of_the_version_before_needs_no_reading_again(data_dir):
+    kept, _ = keep_format_1(data_dir)
+    media = load(kept)
+    spoken = [p for p in media.passages if p.kind == "speech"]
+    assert [(p.start, p.end, p.text) for p in spoken] == [
+        (n * 5.0, n * 5.0 + 5.0, f"This is the sentence number {n}.") for n in range(8)
+    ]
+    assert [p for p in media.passages if p.kind == "screen"] == [Passage(0.0, 7.0, "Photosynthesis", "screen")]
+    assert [p.start for p in media.passages] == sorted(p.start for p in media.passages)
+    assert media == replace(MEDIA, passages=media.passages)
+    save(media, kept)
+    assert json.loads((kept / "media.json").read_text())["format"] == 2
+    assert load(kept) == media
+
+
+@pytest.mark.parametrize("transcript", [None, b"", b"\xff\x00" * 99, b"WEBVTT\n\n00:00.000 --> 00:05.000\nThe first\n"])
+def test_without_its_whole_transcript_it_keeps_the_passages_it_had(data_dir, transcript):
+    kept, passages = keep_format_1(data_dir)
+    (kept / "transcript.vtt").unlink()
+    if transcript is not None:
+        (kept / "transcript.vtt").write_bytes(transcript)
+    assert load(kept).passages == tuple(Passage(p["start"], p["end"], p["text"], p["kind"]) for p in passages)
+
+
 def test_a_film_whose_name_is_no_text_is_kept(data_dir):
     odd = os.fsdecode(b"caf\xe9")
     assert load(data_dir / keep(data_dir, title=odd).id).title == odd
@@ -87,7 +151,8 @@ def test_the_newest_comes_first_and_what_is_not_complete_is_not_there(data_dir):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 3},
+        {"format": None},
         {"id": "../../etc"},
         {"id": OTHER},
         {"length": "long"},
@@ -101,6 +166,8 @@ def test_the_newest_comes_first_and_what_is_not_complete_is_not_there(data_dir):
         {"passages": [{"start": 0, "end": 1, "text": "x", "kind": "gossip"}]},
         {"passages": [{"start": 0, "end": 1, "kind": "speech"}]},
         {"coverage": {"speech": {"state": "great", "by": "", "note": ""}}},
+        {"passages": [{"start": 0, "end": 1, "text": "x", "kind": "caption", "image": "../secret.jpg"}]},
+        {"chapters": [{"start": 0, "end": 1}]},
         {"coverage": None},
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -170,6 +171,14 @@ def test_webvtt_that_is_written_reads_back_whatever_is_said(tmp_path):
         :2
     ]
     assert got.segments[0][:2] == (0.0, 1.25)
+
+
+def test_what_is_named_as_subtitles_and_what_the_title_in_it_is():
+    names = {"talk.en.srt": "talk", "TALK.VTT": "TALK", "a.b.pt-BR.sdh.srt": "a.b", "Dr. No.srt": "Dr. No"}
+    for name, title in names.items():
+        assert subtitles.is_subtitles(Path(name))
+        assert subtitles.stem(Path(name)) == title
+    assert not subtitles.is_subtitles(Path("talk.srt.mp4"))
 
 
 def test_real_files(shared):

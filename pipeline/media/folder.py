@@ -19,17 +19,17 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import MediaNotFound, StorageError
-from pipeline.media import record, uploads
+from pipeline.errors import MediaNotFound, SourceError, StorageError
+from pipeline.media import passages, record, subtitles, uploads
 from pipeline.media.disk import is_alive, storage_errors, sync, write_whole
-from pipeline.media.passages import Segment, tidy
-from pipeline.media.subtitles import vtt
 from pipeline.times import stamp
 from pipeline.types import Media
 
 RECORD = "media.json"
+SPOKEN = ("speech", "subtitle")  # the kinds of passage that are in the transcript
 
 _LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})-(?P<pid>\d+)(?:-\d+)?")
 
@@ -51,24 +51,28 @@ def save(media: Media, folder: Path) -> None:
     The transcript is made from the passages where write_transcript has not written it. Raises StorageError.
     """
     if not (folder / "transcript.vtt").exists():
-        write_transcript([(p.start, p.end, p.text) for p in media.passages if p.kind != "screen"], folder)
+        write_transcript([(p.start, p.end, p.text) for p in media.passages if p.kind in SPOKEN], folder)
     write_whole(folder / RECORD, record.dump(media))
 
 
-def write_transcript(segments: Iterable[Segment], folder: Path) -> None:
+def write_transcript(segments: Iterable[passages.Segment], folder: Path) -> None:
     """Write transcript.vtt and transcript.txt. Raises StorageError."""
-    said = tidy(segments)
+    said = passages.tidy(segments)
     lines = [f"[{stamp(start)}] {' '.join(text.split())}\n" for start, _, text in said]
     write_whole(folder / "transcript.txt", "".join(lines))
-    write_whole(folder / "transcript.vtt", vtt(said))
+    write_whole(folder / "transcript.vtt", subtitles.vtt(said))
 
 
 def load(folder: Path) -> Media:
-    """The media in a folder. Raises MediaNotFound when there is none, StorageError when it cannot be read."""
+    """The media in a folder, brought to the present format; what is on the disk stays as it is.
+
+    Raises MediaNotFound when there is none, StorageError when it cannot be read.
+    """
     file = folder / RECORD
     try:
         with storage_errors(file):
-            return record.parse(file.read_bytes())
+            media, written_in = record.parse(file.read_bytes())
+        return _with_sentences(media, folder) if written_in == 1 else media
     except StorageError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
             raise _not_found(folder.name) from error
@@ -78,6 +82,21 @@ def load(folder: Path) -> Media:
             f"{file} cannot be used: {error}. Read the video again, "
             f"or take it away with: python -m pipeline remove {folder.name}"
         ) from error
+
+
+def _with_sentences(media: Media, folder: Path) -> Media:
+    """A media of format 1, its speech cut anew from its transcript; as it is where that is missing or not whole."""
+    words = [p for p in media.passages if p.kind in SPOKEN]
+    try:
+        said = subtitles.read(folder / "transcript.vtt").segments
+    except SourceError:
+        return media
+    until = max((end for _, end, _ in said), default=0.0) + 0.01  # s, its times are rounded
+    if not words or until < max(p.end for p in words):
+        return media
+    others = [p for p in media.passages if p.kind not in SPOKEN]
+    sentences = passages.cut(said, words[0].kind)
+    return replace(media, passages=tuple(sorted([*sentences, *others], key=lambda p: (p.start, p.kind))))
 
 
 def media_folders(data_dir: Path) -> list[Path]:

@@ -1,40 +1,55 @@
-"""Timed words -> passages of about half a minute, the unit that is searched and quoted.
+"""Timed words -> passages of one sentence each, the smallest thing that is found and quoted.
 
-In: segments in any order, as subtitles or Whisper give them. Out: Passages in the order of the source.
+In: segments in any order, as subtitles or Whisper give them: phrases that begin and end anywhere. Out: Passages
+in the order of the source, every word in exactly one of them. Punctuation shows where sentences end; where there is
+none, as in live captions, a passage is a handful of segments.
 Knows neither files nor where the words come from. Pure.
 """
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 from pipeline.types import Passage
 
 Segment = tuple[float, float, str]  # start s, end s, text; line breaks in the text are kept as the source had them
 
-SECONDS = 30.0  # s, about how long a passage is: longer ones are found more easily but point less exactly
-OVERLAP = 8.0  # s at the end of a passage that may open the next one, so that no thought is cut in half
-SILENCE = 6.0  # s without words that end a passage
-LONGEST = 45.0  # s; a segment longer than this is split at its sentences
-MOST = 1500  # characters in a passage: some 350 tokens, near the most that small text embeddings read
-FEW = 200  # characters that stay together however long they stand: "[music]" is not cut into letters
+SILENCE = 3.0  # s without words that end a passage, whatever the punctuation says
+LONGEST = 20.0  # s; a longer sentence is cut between its segments, or inside one between its words
+AIM = 12.0  # s, the most of a passage whose end no punctuation shows
+MOST = 300  # characters in a passage
+FEW = 100  # characters that stay together however long they stand: "[music]" is not cut into letters
+SHORT = (2.0, 20)  # s and characters: below both, a sentence such as "Yes." joins its neighbour
+AT_ONCE = 0.5  # s; a neighbour follows within this
 TOUCHING = 0.1  # s; captions closer than this follow on one another
 
-_CHUNK = re.compile(r"\S+?[。！？]+|\S+")  # a word; where words are not spaced, a sentence
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+# "..." is no end: the thought goes on. Where words are not spaced, nothing need follow.
+_STOP = r"(?:(?<![.…!?])(?:\.|[.…]*[!?।؟۔][.!?]*)[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』）”]*)"
+_BREAK = re.compile(rf"(?P<stop>{_STOP})|\s(?=>>)|\n(?=[-–] ?[^\W\d_])")  # the latter two: another speaks
+_ENDED = re.compile(rf"{_STOP}$")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\"'“])"
+    r"(?:(?!I\.)[^\W\d_]|(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}"  # J. Smith, e.g., U.S., Ph.D.
+    r"|(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs|approx|fig|vol|inc|ltd|bzw|ca))\.$"
+)
+_SPEAKER = re.compile(r">>|[-–] ?[^\W\d_]")
+_ASIDE = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫#].*[♪♫#]", re.DOTALL)  # "[laughter]", "♪ a song ♪"
+_CLAUSE = ",;:.!?…、，；："  # what a clause ends with
+_BETWEEN_WORDS = re.compile(r"\s+|(?<=[、，；：])")
 
 
-def cut(segments: Iterable[Segment], kind: str, seconds: float = SECONDS, overlap: float = OVERLAP) -> list[Passage]:
-    """Passages of at most about `seconds`, cut at sentence or segment ends; start and end are those of their segments.
+def cut(segments: Iterable[Segment], kind: str) -> list[Passage]:
+    """A passage for each sentence. Times are those of its segments; inside a segment, in proportion to the letters.
 
-    A silence ends a passage. The last segments of a passage, up to `overlap` s of them, open the next one again.
+    A silence ends a passage. Very short sentences join the neighbour that follows at once; what is too long to
+    point anywhere is cut, where a segment or a clause ends if it can be.
     """
-    passages = []
-    pieces = [piece for segment in tidy(segments) for piece in _pieces(segment, seconds)]
-    for run in _runs(sorted(pieces, key=lambda piece: piece[:2])):
-        for group in _groups(run, seconds, overlap):
-            text = " ".join(" ".join(words.split()) for _, _, words in group)
-            passages.append(Passage(group[0][0], max(end for _, end, _ in group), text, kind))
-    return passages
+    pieces = sorted((piece for segment in tidy(segments) for piece in _pieces(*segment)), key=lambda p: p[:2])
+    parts = [part for sentence in _sentences(pieces) for part in _fitting(sentence)]
+    parts = _joined(parts, lambda before, after: _is_short(before))  # "OK, so." opens what follows
+    parts = _joined(parts, lambda before, after: _is_short(after))  # or else closes what was said
+    return [Passage(start, end, " ".join(text.split()), kind) for start, end, text in parts]
 
 
 def tidy(segments: Iterable[Segment]) -> list[Segment]:
@@ -61,62 +76,99 @@ def tidy(segments: Iterable[Segment]) -> list[Segment]:
     return kept
 
 
-def _pieces(segment: Segment, seconds: float) -> Iterator[Segment]:
-    """The segment, or its sentences when it is too long to point anywhere: their times follow from their letters."""
-    start, end, text = segment
-    if end - start <= LONGEST and len(text) <= MOST:
-        yield segment
-        return
-    most = min(MOST, max(FEW, int(len(text) * seconds / max(end - start, seconds))))
+def _pieces(start: float, end: float, text: str) -> Iterator[Segment]:
+    """A segment cut behind the sentences in it; a sentence that alone is too long, also between its words."""
     per_letter = (end - start) / len(text)
-    begin = 0
-    chunks = [(m.start(), m.end()) for m in _CHUNK.finditer(text)]
-    for number, (first, last) in enumerate(chunks):
-        is_last = number == len(chunks) - 1
-        full = not is_last and chunks[number + 1][1] - begin > most
-        if is_last or full or _SENTENCE_END.search(text, first, last):
-            stop = len(text) if is_last else chunks[number + 1][0]
-            yield start + begin * per_letter, start + stop * per_letter, text[begin:stop].strip()
-            begin = stop
+    stops: list[int] = []
+    for first, last in pairwise([0, *_breaks(text), len(text)]):
+        letters, seconds = last - first, (last - first) * per_letter
+        if letters > MOST or seconds > LONGEST:
+            # Parts may be half as long again where words end, and still fit.
+            parts = max(math.ceil(letters * 1.5 / MOST), min(math.ceil(seconds / AIM), math.ceil(letters / FEW)))
+            stops += _between_words(text, first, last, parts)
+        stops.append(last)
+    for first, last in pairwise([0, *stops]):
+        if words := text[first:last].strip():
+            begin = min(round(start + first * per_letter, 3), end) if first else start
+            yield begin, max(round(start + last * per_letter, 3), begin) if last < len(text) else end, words
 
 
-def _runs(segments: list[Segment]) -> Iterator[list[Segment]]:
-    """Stretches of segments without a silence in them."""
-    run: list[Segment] = []
-    until = 0.0
-    for segment in segments:
-        if run and segment[0] - until > SILENCE:
-            yield run
-            run = []
-        until = max(until, segment[1]) if run else segment[1]
-        run.append(segment)
-    if run:
-        yield run
+def _breaks(text: str) -> Iterator[int]:
+    """Where a sentence ends in a text and another begins."""
+    for found in _BREAK.finditer(text, 0, len(text.rstrip())):
+        at = found.end()
+        after = text[at : at + 2].lstrip()
+        if found["stop"] and (not after or after[0].islower() or not _is_ended(text[max(0, at - 20) : at])):
+            continue
+        yield at
 
 
-def _groups(run: list[Segment], seconds: float, overlap: float) -> Iterator[list[Segment]]:
-    """The segments of each passage of one run."""
-    first = new = 0  # where the passage begins, and the first segment in it that no passage has yet
-    while True:
-        stop = new + 1
-        while stop < len(run) and _fits(run[first : stop + 1], seconds, MOST):
-            stop += 1
-        if stop == len(run):
-            yield run[first:]
-            return
-        for end in range(stop, new, -1):  # rather a little short than in the middle of a sentence
-            if run[end - 1][1] - run[first][0] < seconds / 2:
-                break
-            if _SENTENCE_END.search(run[end - 1][2]):
-                stop = end
-                break
-        yield run[first:stop]
-        least, first, new = first + 1, stop, stop
-        while first > least and _fits(run[first - 1 : stop], overlap, MOST // 4):
-            first -= 1
-        while first < new and not _fits(run[first : new + 1], seconds, MOST):
-            first += 1
+def _is_ended(text: str) -> bool:
+    """Whether a sentence ends here: not with "e.g.", "Dr." or "U.S."."""
+    return bool(_ENDED.search(text)) and not _ABBREVIATION.search(text)
 
 
-def _fits(group: list[Segment], seconds: float, most: int) -> bool:
-    return max(s[1] for s in group) - group[0][0] <= seconds and sum(len(s[2]) + 1 for s in group) <= most
+def _between_words(text: str, first: int, last: int, parts: int) -> list[int]:
+    """Where to cut text[first:last] into about equal parts, at the ends of clauses if there are any near."""
+    stops, width = [], (last - first) / parts
+    for number in range(1, parts):
+        middle = first + number * width
+        near = _BETWEEN_WORDS.finditer(text, math.ceil(middle - width / 4), int(middle + width / 4))
+        ends = [(abs(m.end() - middle) - width / 4 * (text[m.start() - 1] in _CLAUSE), m.end()) for m in near]
+        stops.append(min(ends)[1] if ends else round(middle))
+    return stops
+
+
+def _sentences(pieces: list[Segment]) -> Iterator[list[Segment]]:
+    """The pieces of each sentence: up to a full stop, a silence, another speaker or what is no speech."""
+    sentence: list[Segment] = []
+    until, is_over = 0.0, False
+    for piece in pieces:
+        start, end, text = piece
+        is_alone = end - start > LONGEST or bool(_ASIDE.fullmatch(text))
+        if sentence and (is_over or is_alone or start - until > SILENCE or _SPEAKER.match(text)):
+            yield sentence
+            sentence = []
+        until = max(until, end) if sentence else end
+        is_over = is_alone or _is_ended(text)
+        sentence.append(piece)
+    if sentence:
+        yield sentence
+
+
+def _fitting(sentence: list[Segment]) -> Iterator[Segment]:
+    """The sentence in one, or in parts that fit, cut between its pieces: rather at a comma or a pause."""
+    start, end, text = sentence[0][0], max(s[1] for s in sentence), " ".join(s[2] for s in sentence)
+    by_time, by_letters = (end - start) / AIM, len(text) / MOST
+    most = LONGEST / AIM if _is_ended(text[-20:]) else 1.0
+    if len(sentence) == 1 or (by_time <= most and by_letters <= 1):
+        yield start, end, text
+        return
+    parts = max(2, math.ceil(max(by_time, by_letters) * 1.15))  # a little under, since segments are of one piece
+    goal = parts // 2 / parts * max(by_time, by_letters)
+    costs, letters = [], 0
+    for number, (before, after) in enumerate(pairwise(sentence), 1):
+        letters += len(before[2]) + 1
+        at = ((before[1] + after[0]) / 2 - start) / AIM if by_time >= by_letters else letters / MOST
+        ease = 0.2 * (before[2][-1] in _CLAUSE) + 0.2 * min(1.0, max(0.0, after[0] - before[1]))
+        costs.append((abs(at - goal) - ease, abs(2 * number - len(sentence)), number))
+    middle = min(costs)[2]
+    yield from _fitting(sentence[:middle])
+    yield from _fitting(sentence[middle:])
+
+
+def _joined(parts: list[Segment], is_due: Callable[[Segment, Segment], bool]) -> list[Segment]:
+    """The same parts, neighbours made one where it is due, they follow at once, and both fit."""
+    kept: list[Segment] = []
+    for part in parts:
+        if kept and part[0] - kept[-1][1] <= AT_ONCE and is_due(kept[-1], part):
+            one = kept[-1][0], max(kept[-1][1], part[1]), f"{kept[-1][2]} {part[2]}"
+            if one[1] - one[0] <= LONGEST and len(one[2]) <= MOST:
+                kept[-1] = one
+                continue
+        kept.append(part)
+    return kept
+
+
+def _is_short(part: Segment) -> bool:
+    return part[1] - part[0] < SHORT[0] and len(part[2]) < SHORT[1]

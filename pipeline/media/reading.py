@@ -1,7 +1,8 @@
 """One source -> one Media: pictures, words heard or written, text on the screen, each read as far as it goes.
 
-In: a path that was identified, and an empty folder. Out: a Media whose frames lie in that folder, and whose
-coverage says of each part what was read, by what, and what could not be and why.
+In: a path that was identified, of a video, a sound or a transcript (.srt, .vtt), and an empty folder. Out: a Media
+whose frames lie in that folder, and whose coverage says of each part what was read, by what, and what could not be
+and why.
 Knows no vectors and no vector store.
 """
 
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
+from pipeline.media import language as languages
 from pipeline.media import passages, screen, speech, subtitles, video
+from pipeline.media.source import check
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Frame, Media, Passage, Progress
 
@@ -24,34 +27,63 @@ def read_media(path: Path, media_id: str, folder: Path, settings: Settings, repo
     Raises SourceError when no part can be read, ModelError when a model that the settings name cannot be had,
     StorageError when the folder cannot be written.
     """
-    if settings.whisper_model:
-        speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
-    facts = video.probe(path)
-    frames, coverage = _read_frames(path, facts, folder, settings, report)
-    segments, kind, language, coverage["speech"] = _read_words(path, facts, settings, report)
-    if not frames and coverage["frames"].state == "off" and coverage["speech"].state in ("off", "absent"):
-        raise SourceError(coverage["frames"].note)
-    if not frames and coverage["speech"].state == "absent" and not coverage["speech"].by:
-        raise SourceError(f"{path} holds no picture. {coverage['speech'].note} Try another copy.")
+    if subtitles.is_subtitles(path):
+        frames, coverage = [], {"frames": Coverage("absent", note="A transcript alone: there are no pictures.")}
+        segments, kind, language, coverage["speech"] = _read_transcript(path)
+        title, length = subtitles.stem(path), max(end for _, end, _ in segments)
+    else:
+        facts, frames, coverage, (segments, kind, language, coverage["speech"]) = _read_video(
+            path, folder, settings, report
+        )
+        title, length = path.stem, facts.length
     folders.write_transcript(segments, folder)
     words = passages.cut(segments, kind)
     on_screen, coverage["screen"] = _read_screen(folder, frames, settings, report)
     return Media(
         id=media_id,
-        title=_title(path),
+        title=_one_line(title) or "untitled",
         source=str(path.absolute()),
         unit="second",
-        length=facts.length,
-        language=language,
+        length=length,
+        language=language
+        or languages.tell(" ".join([text for _, _, text in segments] or [one.text for one in on_screen])),
         frames=tuple(frames),
         passages=tuple(sorted([*words, *on_screen], key=lambda p: (p.start, p.kind))),
         coverage=coverage,
     )
 
 
-def _title(path: Path) -> str:
-    """The name of the file as one line of text, whatever bytes it has."""
-    return " ".join("".join(c if c.isprintable() else " " for c in path.stem).split()) or "untitled"
+def _one_line(name: str) -> str:
+    """A file name as one line of text, whatever bytes it has."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
+
+
+def _read_transcript(path: Path) -> Words:
+    """Subtitles that are a source of their own. Raises SourceError when there is nothing to read in them."""
+    check(path)
+    read = subtitles.read(path)
+    if not read.segments:
+        raise SourceError(
+            f"{path} holds no captions that can be read: lines such as 00:01:05,000 --> 00:01:07,500, each with "
+            "words below it. Open it in a text editor to see what it holds, or try another copy."
+        )
+    return read.segments, "subtitle", read.language, _coverage("read", path.name, [*read.notes])
+
+
+def _read_video(
+    path: Path, folder: Path, settings: Settings, report: Report
+) -> tuple[video.Facts, list[Frame], dict[str, Coverage], Words]:
+    if settings.whisper_model:
+        speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
+    facts = video.probe(path)
+    frames, coverage = _read_frames(path, facts, folder, settings, report)
+    words = _read_words(path, facts, settings, report)
+    heard = words[-1]
+    if not frames and coverage["frames"].state == "off" and heard.state in ("off", "absent"):
+        raise SourceError(coverage["frames"].note)
+    if not frames and heard.state == "absent" and not heard.by:
+        raise SourceError(f"{path} holds no picture. {heard.note} Try another copy.")
+    return facts, frames, coverage, words
 
 
 def _read_frames(

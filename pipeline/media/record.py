@@ -1,6 +1,7 @@
 """Media <-> the text of media.json.
 
-In: a Media, or text that may be anything. Out: the other. Knows neither files nor folders.
+In: a Media, or text that may be anything. Out: the other. Format 1 is read too: it had no chapters and no captions,
+and its passages of speech are half a minute long and overlap. Knows neither files nor folders.
 """
 
 import json
@@ -8,13 +9,14 @@ import math
 import re
 from dataclasses import asdict, replace
 
-from pipeline.types import Coverage, Frame, Media, Passage
+from pipeline.types import Chapter, Coverage, Frame, Media, Passage
 
-FORMAT = 1  # another number is refused, not guessed at
+FORMAT = 2
+_READABLE = (1, FORMAT)  # another number is refused, not guessed at
 ID = re.compile(r"[0-9a-f]{32}")
 
 _IMAGE = re.compile(r"frames/[A-Za-z0-9_-][A-Za-z0-9._-]*")  # never leads out of the media folder
-_KIND = re.compile("speech|subtitle|screen")
+_KIND = re.compile("speech|subtitle|screen|caption")
 _STATE = re.compile("read|partly|absent|off")
 _ANY = re.compile(r"[\s\S]*")
 
@@ -25,17 +27,20 @@ def dump(media: Media) -> str:
     return json.dumps(record, indent=1, allow_nan=False)
 
 
-def parse(text: str | bytes) -> Media:
-    """The media that dump wrote, every value checked. Raises ValueError for anything else."""
+def parse(text: str | bytes) -> tuple[Media, int]:
+    """(the media that dump wrote, every value checked; the format it has). Raises ValueError for anything else."""
     try:
-        return _media(json.loads(text))
+        record = json.loads(text)
+        return _media(record), record["format"]
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _media(record: dict) -> Media:
-    if record["format"] != FORMAT:
+    if record["format"] not in _READABLE:
         raise ValueError(f"it has format {record['format']}, and this version reads format {FORMAT}")
+    if record["format"] == 1:
+        record |= {"chapters": [], "passages": [passage | {"image": ""} for passage in record["passages"]]}
     return Media(
         id=_text(record["id"], ID),
         title=_text(record["title"]),
@@ -47,9 +52,16 @@ def _media(record: dict) -> Media:
             Frame(_number(f["start"]), _number(f["end"]), _text(f["image"], _IMAGE)) for f in record["frames"]
         ),
         passages=tuple(
-            Passage(_number(p["start"]), _number(p["end"]), _text(p["text"]), _text(p["kind"], _KIND))
+            Passage(
+                _number(p["start"]),
+                _number(p["end"]),
+                _text(p["text"]),
+                _text(p["kind"], _KIND),
+                _text(p["image"], _IMAGE) if p["image"] else "",
+            )
             for p in record["passages"]
         ),
+        chapters=tuple(Chapter(_number(c["start"]), _number(c["end"]), _text(c["title"])) for c in record["chapters"]),
         coverage={
             part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]))
             for part, c in record["coverage"].items()

@@ -43,7 +43,7 @@ def why_not(path: Path, error: Exception) -> str:
     if head.lstrip().startswith((b"#EXTM3U", b"ffconcat")) or b"<MPD" in head:
         return f"{path} is a playlist, not a video. Give the path of the video file itself."
     if path.suffix.lower() in (".srt", ".vtt"):
-        return f"{path} holds subtitles. Give the path of the video: subtitles beside it are read with it."
+        return f"{path} is a transcript: there is neither picture nor sound in it to play."
     if head[4:8] == b"ftyp":
         return f"{path} is an MP4 without the index of its content: it was cut off or damaged. Try another copy."
     if getattr(error, "errno", None) and not isinstance(error, ValueError | PermissionError):

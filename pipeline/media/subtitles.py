@@ -1,4 +1,4 @@
-"""Subtitle files beside a video (.srt, .vtt) -> timed words; timed words -> WebVTT.
+"""Subtitle files (.srt, .vtt), beside a video or alone -> timed words; timed words -> WebVTT.
 
 In: a path. Out: segments, a language and notes on what could not be read. Knows neither videos nor passages.
 The parser is ours because files from the wild are damaged: pysubs2 glues WebVTT's notes to the words before them
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.media.language import KINDS, TAG, language_of
 from pipeline.media.passages import Segment
 
 LARGEST = 20_000_000  # bytes; a day of subtitles takes about 2 MB
@@ -24,14 +25,6 @@ _NUMBER = re.compile(r"\s*\d{1,9}\s*")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|<\d[\d:.]{0,20}>|\{\\[^{}\n]{0,200}\}")  # <i> <c.red> <0:01.5> {\an8}
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SUFFIXES = (".vtt", ".srt")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*")
-_KINDS = ("sdh", "cc", "auto", "default", "forced")  # what players know to follow the language
-_ISO_639_1 = {
-    "ara": "ar", "chi": "zh", "zho": "zh", "cze": "cs", "ces": "cs", "dan": "da", "dut": "nl", "nld": "nl",
-    "eng": "en", "fin": "fi", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "ell": "el", "gre": "el",
-    "heb": "he", "hin": "hi", "hun": "hu", "ita": "it", "jpn": "ja", "kor": "ko", "nor": "no", "pol": "pl",
-    "por": "pt", "ron": "ro", "rum": "ro", "rus": "ru", "spa": "es", "swe": "sv", "tur": "tr", "ukr": "uk",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +59,21 @@ def find_beside(video: Path) -> list[Path]:
     return sorted(found, key=rank)
 
 
+def is_subtitles(path: Path) -> bool:
+    """Whether a file is named as subtitles are: talk.srt, TALK.VTT."""
+    return _suffix(path) in _SUFFIXES
+
+
+def stem(path: Path) -> str:
+    """The name without what follows the title: "talk" for talk.en.sdh.srt."""
+    name, *tags = path.stem.split(".")
+    while tags and tags[-1].lower() in KINDS:
+        tags.pop()
+    if tags and language_of(tags[-1:]):
+        tags.pop()
+    return ".".join([name, *tags])
+
+
 def read(path: Path) -> Subtitles:
     """Read a .srt or .vtt file, as far as it can be read; the notes say what could not.
 
@@ -76,7 +84,7 @@ def read(path: Path) -> Subtitles:
             raise SourceError(f"{path} is no file. Give a .srt or .vtt file.")
         if path.stat().st_size > LARGEST:
             raise SourceError(
-                f"{path.name} is larger than {LARGEST // 1_000_000} MB, which no subtitles are. Remove it."
+                f"{path.name} is larger than {LARGEST // 1_000_000} MB, which no subtitles are. Check what it is."
             )
         data = path.read_bytes()
     except OSError as error:
@@ -183,21 +191,15 @@ def _suffix(path: Path) -> str:
 
 def _tags(path: Path, video: Path) -> list[str] | None:
     """What stands between the name of the video and .srt or .vtt, such as ["en", "sdh"]; None when not beside it."""
-    if _suffix(path) not in _SUFFIXES:
+    if not is_subtitles(path):
         return None
     if path.stem == video.stem:
         return []
     if not path.stem.startswith(f"{video.stem}."):
         return None
     tags = path.stem[len(video.stem) + 1 :].lower().split(".")
-    known = all(tag in _KINDS or _LANGUAGE.fullmatch(tag) for tag in tags)
+    known = all(tag in KINDS or TAG.fullmatch(tag) for tag in tags)
     return tags if known and len(tags) <= 3 else None  # "talk.part2.srt" belongs to talk.part2.mp4
-
-
-def language_of(tags: list[str]) -> str:
-    codes = [re.split("[-_]", tag.lower())[0] for tag in tags if tag not in _KINDS]
-    code = codes[-1] if codes and _LANGUAGE.fullmatch(codes[-1]) else ""
-    return _ISO_639_1.get(code, code if len(code) == 2 else "")
 
 
 def _clock(seconds: float) -> str:

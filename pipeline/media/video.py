@@ -28,10 +28,10 @@ from pipeline.media.container import (
     open_media,
 )
 from pipeline.media.disk import storage_errors
+from pipeline.media.language import language_of
 from pipeline.media.picture import encode_jpeg, shown_size
 from pipeline.media.sampling import Sight
 from pipeline.media.source import check
-from pipeline.media.subtitles import language_of
 from pipeline.times import stamp
 from pipeline.types import Frame
 

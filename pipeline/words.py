@@ -20,18 +20,38 @@ _ASKING_WORDS = """
 answer ask asked begin call called come comes describe detail details discuss discussed discusses elaborate
 end ends example examples exactly explain explained explains explanation first frame give given gives happen
 happened happens happening know last list look looks mean means meaning mention mentioned mentions minute minutes
-moment moments name named next part point question reason refer say saying says said scene screen second seconds
-section show showed showing shown shows slide slides speak speaks speaker start starts step stop summarise
-summarize summary talk talked talking talks tell telling tells think thought time times today topic
-video clip film movie lecture presentation recording episode understand word words work works
-previous previously earlier following follow follows"""
+moment moments name named next often overview part parts point points question questions reason refer say saying
+says said scene scenes screen second seconds section sections show showed showing shown shows slide slides speak
+speaks speaker start starts step steps stop summarise summarize summary talk talked talking talks tell telling
+tells think thought time times today topic video clip film movie lecture meeting presentation recording episode
+tutorial understand word words work works previous previously earlier following follow follows"""
 _EMPTY = frozenset(f"{_FUNCTION_WORDS} {_ASKING_WORDS}".split())
+
+_VIDEO = (
+    r"(?:video|clip|film|movie|documentary|talk|lecture|lesson|keynote|presentation|demo|tutorial|screencast|webinar"
+    r"|meeting|recording|episode|podcast|footage|vlog)"
+)
+_PARTED = r"(?:class|course|stream)"  # the whole only where the words around say so
+_SIZE = r"(?:(?:whole|entire|full|complete|short|long|last|recent|online|youtube|training|team|zoom) )*"
+# What names all of what is watched: "this whole talk", "the recording", "our last meeting". CLIP is a model.
+THE_VIDEO = re.compile(
+    r"\b(?!\w+ (?-i:CLIP)\b)(?!that talk (?:about|of|on)\b)"
+    rf"(?:(?:this|our) {_SIZE}(?:{_VIDEO}|{_PARTED})|(?:the|that) {_SIZE}{_VIDEO}"
+    rf"|(?:the )?(?:whole|entire|full|complete) (?:{_VIDEO}|{_PARTED}))\b",
+    re.IGNORECASE,
+)
 
 
 def content_words(text: str) -> tuple[str, ...]:
-    """The words that carry the subject, lower case, each once, in order. Other scripts count as content."""
-    words = re.findall(r"[^\W_]+(?:['’.+#-][^\W_]+)*[+#]*", text.lower().replace("’", "'"))
-    return tuple(dict.fromkeys(w for w in words if w not in _EMPTY))
+    """The words that carry the subject, lower case, each once, in order. Other scripts count as content.
+
+    So do words in capitals (CLIP, US, WHO), unless a whole sentence is.
+    """
+    words = re.findall(r"[^\W_]+(?:['’.+#-][^\W_]+)*[+#]*", text.replace("’", "'"))
+    names = {word.lower() for word in words if len(word) > 1 and word.isupper()}
+    if len(words) > 2 and text.isupper():
+        names = set()
+    return tuple(dict.fromkeys(w for word in words if (w := word.lower()) not in _EMPTY or w in names))
 
 
 def root(word: str) -> str:
