@@ -1,14 +1,18 @@
 """Pictures in the order of time -> those worth keeping: what looks the same as before is not kept again.
 
-In: sights, from sampling.py. Out: each kept picture with the time from which it stands. Knows neither files nor
-codecs.
+In: sights, from sampling.py. Out: each kept picture with the time from which it stands; and how strongly kept pictures
+change from one to the next. Knows no codecs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import StorageError
 from pipeline.media.sampling import Sight
+from pipeline.types import Frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,3 +109,28 @@ def _apart(stand: Stand, other: "np.ndarray") -> bool:
     if is_cut(stand.glance, other):
         return True
     return stand.seen_for > 0 and bool((abs(stand.glance - other) > STEP).mean() >= SCREEN)
+
+
+def changes(folder: Path, frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    """(start s, strength 0-1) of each frame but the first: the part of the picture that differs from the one before.
+
+    Reads the JPEGs in the media folder, a few ms each. Eight slide changes measured 0.09-0.62, a screen
+    recording 0.00-0.22, people who walk by 0.01-0.73. Raises StorageError for a picture that cannot be read.
+    """
+    glances = [_glance_at(folder / frame.image) for frame in frames]
+    return [
+        (frame.start, float((abs(now - before) > STEP).mean()))
+        for frame, (before, now) in zip(frames[1:], pairwise(glances), strict=True)
+    ]
+
+
+def _glance_at(image: Path) -> "np.ndarray":
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(image) as picture:
+            picture.draft("L", (2 * CELLS[0], 2 * CELLS[1]))  # decodes no more than is needed
+            return np.asarray(picture.convert("L").resize(CELLS, Image.Resampling.BOX), dtype="int16")
+    except OSError as error:
+        raise StorageError(f"The picture {image} cannot be read. Read the video again.") from error
