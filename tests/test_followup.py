@@ -57,6 +57,11 @@ def test_a_first_question_is_looked_for_as_it_is(question: str) -> None:
         "Is the code of the tokenizer published?",
         "Andrew Ng appears when?",
         "What do you see on the slide with the pyramid diagram?",
+        "What is CLIP?",
+        "What does the WHO say?",
+        "How often does he say “okay”?",
+        "What is this tutorial about?",
+        "Summarize the whole meeting",
     ],
 )
 def test_a_full_new_question_borrows_nothing(question: str) -> None:
@@ -87,6 +92,8 @@ def test_a_full_new_question_borrows_nothing(question: str) -> None:
         "So how large is the effect?",
         "Are those numbers for ImageNet?",
         "go on",
+        "Summarise what she says about it",
+        "Where in this video is that shown?",
     ],
 )
 def test_a_follow_up_borrows_what_the_last_question_was_about(question: str) -> None:
@@ -106,6 +113,7 @@ def test_a_follow_up_borrows_what_the_last_question_was_about(question: str) -> 
         "What is on the next slide?",
         "What does she do afterwards?",
         "Right after this?",
+        "What comes after that part?",
         "What follows?",
         "then what?",
         "What is said later on?",
@@ -123,6 +131,7 @@ def test_a_question_may_point_on_from_the_last_answer(question: str) -> None:
         "What was on the previous slide?",
         "And earlier?",
         "What happened right before this?",
+        "What does she say before this slide?",
         "What did he say earlier about dropout?",
     ],
 )
@@ -141,6 +150,11 @@ def test_a_question_without_words_of_its_own_borrows_from_the_evidence_too() -> 
     text = resolve("Tell me more", BEFORE).text
     assert "dropout" in text
     assert "dropout" not in resolve("And what about momentum?", BEFORE).text
+
+
+def test_a_place_is_looked_for_without_the_words_around_it():
+    assert resolve("it", BEFORE, narrow=True).text == "it learning rate change"
+    assert "dropout" in resolve("it", [turn("What is that?", BEST)], narrow=True).text
 
 
 def test_a_chain_of_follow_ups_keeps_its_subject() -> None:

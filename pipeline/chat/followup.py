@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.chat.words import content_words
-from pipeline.types import Moment, Turn
+from pipeline.chat import citations
+from pipeline.chat.citations import cue
+from pipeline.types import Moment, Passage, Turn
+from pipeline.words import THE_VIDEO, content_words
 
 BORROWED_FROM_EVIDENCE = 8  # words
 
@@ -29,13 +31,13 @@ class Query:
 _PIECE = r"(?:slide|part|section|topic|step|point|scene|chapter|example|thing|one|question|picture|frame|shot|minute)s?"
 _END = r"(?=\s*(?:[?.!,;]|$))"  # the cue ends the clause
 _AFTER = re.compile(
-    rf"\b(?:(?:right |just |directly |immediately |soon )?after (?:that|this|it){_END}"
+    rf"\b(?:(?:right |just |directly |immediately |soon )?after (?:that|this|it)(?: {_PIECE})?{_END}"
     rf"|afterwards?\b|following that|(?:next|then|later)(?: on)?{_END}|(?:the |what )next {_PIECE}\b|what follows{_END}"
     rf"|(?:happens|comes|follows|said|says?) (?:next|then|later)\b)|^(?:and |so |but )?(?:then|next)\b",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    rf"\b(?:(?:right |just |directly |immediately |shortly )?before (?:that|this|it){_END}|beforehand"
+    rf"\b(?:(?:right |just |directly |immediately |shortly )?before (?:that|this|it)(?: {_PIECE})?{_END}|beforehand"
     rf"|(?:before|earlier|previously)(?: on)?{_END}|(?:the )?(?:previous|preceding) {_PIECE}\b"
     rf"|(?:said|says?|happened|came|comes) (?:earlier|previously))",
     re.IGNORECASE,
@@ -54,26 +56,26 @@ _POINTING = re.compile(
     r"|\b(?:why|how|when|where|does|did|is|was) (?:that|this)\b|\b(?:explain|describe|repeat|clarify) this\b",
     re.IGNORECASE,
 )
-_WHOLE = re.compile(
-    r"\b(?:this|that|the|whole|entire) (?:\w+ )?"
-    r"(?:video|clip|film|movie|talk|lecture|presentation|recording|episode)\b|\bsummar",
-    re.IGNORECASE,
-)
+_QUOTED = re.compile(r"(?<!\w)[\"“'‘][^\"“”'‘’]+[\"”'’](?!\w)")  # words meant as such: says "okay"
 
 
-def resolve(question: str, history: Sequence[Turn]) -> Query:
-    """Read a question in the light of the turns before it, oldest first."""
+def resolve(question: str, history: Sequence[Turn], narrow: bool = False) -> Query:
+    """Read a question, or what it is about, in the light of the turns before it, oldest first.
+
+    narrow: borrow what was asked about and no words around it, for "how many times does she say it?".
+    """
     if not history:
         return Query(question)
     best = next(iter(history[-1].evidence.moments), None)
-    after = best.end if best and _AFTER.search(question) else None
-    before = best.start if best and after is None and _BEFORE.search(question) else None
+    there = _spoken_of(history[-1]) if best else None
+    after = there.end if there and _AFTER.search(question) else None
+    before = there.start if there and after is None and _BEFORE.search(question) else None
     points = after is not None or before is not None
     if not (points or leans(question)):
         return Query(question)
     own = content_words(question)
     borrowed = _subject(history)
-    if not own and best:
+    if not own and best and not (narrow and borrowed):
         borrowed += _most_said(best)
     new = [word for word in dict.fromkeys(borrowed) if word not in own]
     return Query(" ".join([question, *new]), best.media if best and points else None, after, before)
@@ -84,9 +86,20 @@ def leans(question: str) -> bool:
     question = question.strip()
     if _OPENING.search(question):
         return True
-    if _WHOLE.search(question):  # "this video" is no pointing word, and such a question needs no other subject
-        return bool(content_words(question)) and bool(_POINTING.search(_WHOLE.sub(" ", question)))
-    return not content_words(question) or bool(_POINTING.search(question))
+    rest = THE_VIDEO.sub(" ", question)  # "this video" is no pointing word, and a subject of its own
+    if _POINTING.search(rest):
+        return True
+    return rest == question and not content_words(question) and not _QUOTED.search(question)
+
+
+def _spoken_of(turn: Turn) -> Moment | Passage:
+    """What "that" is after an answer: the sentence of the best moment that it cites first, else the whole moment."""
+    best = turn.evidence.moments[0]
+    for _, _, seconds in citations.find(turn.answer):
+        for passage in best.passages:
+            if cue(passage) <= seconds + 1 and seconds < passage.end:
+                return passage
+    return best
 
 
 def _subject(history: Sequence[Turn]) -> tuple[str, ...]:
