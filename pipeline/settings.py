@@ -24,6 +24,7 @@ class Settings:
     screen_text: bool = True  # read the text on frames
     whisper_model: str = ""  # name or .pt file; "" is "base" if its weights can be had
     clip_model: str = ""  # Hugging Face name or folder; "" is openai/clip-vit-base-patch32 if it can be had
+    reranker: str = ""  # a cross-encoder that orders what was found; "" is none
     text_embedding: str = ""  # "local", "mistral" or "openai"; "" follows from the keys below
     mistral_api_key: str = field(default="", repr=False)
     mistral_base_url: str = ""  # "" is Mistral's own service
@@ -35,6 +36,7 @@ class Settings:
     vllm_base_url: str = ""  # an OpenAI-compatible chat endpoint, such as http://localhost:8000/v1
     vllm_api_key: str = field(default="", repr=False)
     vllm_model: str = "mistralai/Pixtral-12B-2409"
+    captions: bool = False  # let that model describe each kept frame once, when a video is read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
@@ -58,6 +60,11 @@ class Settings:
             raise SettingsError(
                 "An OpenAI-compatible embedding needs both EMBEDDING_BASE_URL and EMBEDDING_MODEL. "
                 "Set both, or set TEXT_EMBEDDING=local."
+            )
+        if self.captions and not self.vllm_base_url:
+            raise SettingsError(
+                "CAPTIONS is on and no model is named that could describe the pictures. "
+                "Set VLLM_BASE_URL to an OpenAI-compatible endpoint, or set CAPTIONS=off."
             )
         for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
             value = getattr(self, name)

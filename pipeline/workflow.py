@@ -6,22 +6,29 @@ what each step does is known by media/, search/ and chat/ alone.
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.chat import followup, quotes
+from pipeline import finding
+from pipeline.chat import intent, quotes
+from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
 from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError, StorageError
-from pipeline.media import clips, uploads, video
+from pipeline.finding import Lists
+from pipeline.looking import look_closer
+from pipeline.media import clips, subtitles, uploads, video
 from pipeline.media import folder as folders
 from pipeline.media.disk import storage_errors
-from pipeline.search import embeddings, moments, vectors
+from pipeline.search import embeddings, moments, rerank, vectors
 from pipeline.search.index import Index
+from pipeline.search.moments import Fusion
 from pipeline.settings import Settings
-from pipeline.types import Evidence, Frame, Media, Moment, Progress, Turn
-from pipeline.worker import Worker, embed
+from pipeline.steps import divide, embed
+from pipeline.steps import read as read_here
+from pipeline.types import Evidence, Frame, Media, Progress, Turn
+from pipeline.worker import Worker
 
 Report = Callable[[Progress], None]
 MOMENTS = 5  # found for one question
@@ -29,7 +36,6 @@ LARGEST_PLAYED = 500_000_000  # bytes; Streamlit holds what it plays in memory, 
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
 CLIP_LEAD = 5.0  # s, before
 CLIP_TAIL = 15.0  # s, after: a moment at its end can be seen to the end
-FOLLOWING = 45.0  # s, how much of what comes right after (or before) a moment counts as "after that"
 
 
 def build(settings: Settings | None = None) -> "Pipeline":
@@ -98,6 +104,8 @@ class Pipeline:
             raise SourceError("There is no path. Give the path of a video.")
         path = _absolute(path)
         try:
+            if subtitles.is_subtitles(path):  # nothing is decoded, so nothing can crash
+                return read_here(path, self.settings, again, report)
             return self.get(Worker(path, self.settings, again).run(report))
         except SourceError:
             uploads.discard(self.settings.data_dir, path)  # bad input costs nothing stored
@@ -172,7 +180,9 @@ class Pipeline:
             with contextlib.suppress(MediaNotFound):  # removed meanwhile
                 media = self.get(media_id)
                 report(Progress("reindex", number / len(ids), media.title))
-                embed(media, self.settings.data_dir / media_id, self.settings, lambda progress: None)
+                folder = self.settings.data_dir / media_id
+                media = embed(media, folder, self.settings, lambda progress: None)
+                divide(media, folder, self.settings, lambda progress: None)
         try:
             with self._syncing:
                 self._opened().rebuild(self._folders())
@@ -181,10 +191,12 @@ class Pipeline:
         report(Progress("reindex", 1.0))
         return len(ids)
 
-    def index(self) -> None:
-        """Bring the vector store to what the folders hold. Raises LibraryBusy, LibraryError."""
+    def index(self) -> dict[str, Media]:
+        """Bring the vector store to what the folders hold, and give that, by id. Raises LibraryBusy, LibraryError."""
         with self._syncing:  # listed within: an older list would take rows just inserted for removed ones
-            self._opened().sync(self._folders())
+            held = self._folders()
+            self._opened().sync(held)
+        return {media_id: media for media_id, (_, media) in held.items()}
 
     # -- questions
 
@@ -194,28 +206,42 @@ class Pipeline:
         media_ids: Sequence[str] | None = None,
         history: Sequence[Turn] = (),
         limit: int = MOMENTS,
+        at: tuple[str, float] | None = None,
+        fusion: Fusion = moments.FUSION,
+        meant: Intent | None = None,
     ) -> Evidence:
-        """Moments that may answer the question, best first: in these media, or in all of them.
+        """Evidence for the question, from these media or from all of them: see Evidence.kind for its order.
 
-        A follow-up finds its moments from the conversation. Raises LibraryError, EmbeddingError, MediaNotFound.
+        A follow-up finds its moments from the conversation. `at` is where the player stands: media id and seconds.
+        `meant` is what the question asks for, where it was decided already.
+        Raises LibraryError, EmbeddingError, MediaNotFound.
         """
         ids = None if media_ids is None else [self.get(media_id).id for media_id in media_ids]
-        self.index()
-        query = followup.resolve(question, history)
-        lists = self._opened().search(query.text, ids, 8 * limit, query.after, query.before)
-        found_words = any(hit.found_by != "picture" for hits in lists for hit in hits)
-        if not found_words and (behind := self.not_embedded(ids)):
-            raise LibraryError(
-                f"{behind[0].title} cannot be searched yet: its words are not embedded with the text embedding that is "
-                "set now. Run `python -m pipeline reindex`; nothing is read again."
-            )
-        named = {hit.media for hits in lists for hit in hits} | {m for m in (query.media,) if m}
-        known = {media_id: self.get(media_id) for media_id in named}
-        found = moments.fuse(lists, {i: m.frames for i, m in known.items()}, limit)
-        beside = self._beside(query, known)
-        if beside:
-            found = [beside, *(m for m in found if m.media != beside.media or _apart(m, beside))][:limit]
-        return Evidence(question, tuple(found))
+        at = at and (self.get(at[0]).id, at[1])
+        known = self.index()
+        scope = list(known) if ids is None else ids
+
+        def search(text: str, hits: int, after: float | None, before: float | None, wanted: Collection[str]) -> Lists:
+            lists = self._opened().search(text, ids, hits, after, before, wanted)
+            if not lists.keys() - {"picture"} and (behind := self.not_embedded(ids)):
+                raise LibraryError(
+                    f"{behind[0].title} cannot be searched yet: its words are not embedded with the text embedding "
+                    "that is set now. Run `python -m pipeline reindex`; nothing is read again."
+                )
+            return lists
+
+        library = finding.Library(
+            search=search,
+            get=lambda media_id: known.get(media_id) or self.get(media_id),
+            vectors=lambda media_id: vectors.load_vectors(
+                self.settings.data_dir / media_id, embeddings.text_embedding(self.settings).name
+            ),
+            only=scope[0] if len(scope) == 1 else None,
+            threshold=embeddings.near_enough(self.settings),
+            rerank=rerank.reranker(self.settings),
+        )
+        meant = meant or intent.read(question, follows=bool(history))
+        return finding.gather(question, meant, history, limit, at, fusion, library)
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
@@ -226,31 +252,30 @@ class Pipeline:
             if (media_ids is None or media_id in media_ids) and vectors.missing(folder, media.passages, name)
         ]
 
-    def _beside(self, query: followup.Query, known: dict[str, Media]) -> Moment | None:
-        if query.after is not None:
-            return moments.following(known[query.media], query.after, FOLLOWING)
-        if query.before is not None:
-            return moments.preceding(known[query.media], query.before, FOLLOWING)
-        return None
-
     def ask(
         self,
         question: str,
         media_ids: Sequence[str] | None = None,
         history: Sequence[Turn] = (),
         limit: int = MOMENTS,
+        at: tuple[str, float] | None = None,
     ) -> Reply:
         """Find evidence and answer from it: with the configured model, else by quoting. Iterate the reply for words.
 
         Raises what find raises; the reply raises AnswerError while it is read.
         """
-        evidence = self.find(question, media_ids, history, limit)
-        titles = {m.media: self.get(m.media).title for m in evidence.moments}
         if not self.settings.vllm_base_url:
-            return quotes.answer(evidence, titles)
-        from pipeline.chat import vision
+            evidence = self.find(question, media_ids, history, limit, at)
+            return quotes.answer(evidence, self._titles(evidence))
+        from pipeline.chat import decide, vision
 
-        return vision.answer(self.settings, evidence, titles, history, self.picture)
+        meant = decide.decide(self.settings, question, follows=bool(history))
+        evidence = self.find(question, media_ids, history, limit, at, meant=meant)
+        evidence = look_closer(evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings)
+        return vision.answer(self.settings, evidence, self._titles(evidence), history, self.picture)
+
+    def _titles(self, evidence: Evidence) -> dict[str, str]:
+        return {moment.media: self.get(moment.media).title for moment in evidence.moments}
 
     def picture(self, media_id: str, frame: Frame) -> Path:
         """The JPEG of a frame."""
@@ -306,7 +331,3 @@ def _absolute(path: str | Path) -> Path:
     with contextlib.suppress(RuntimeError):  # "~talk.mp4" is a file, and nobody's home
         path = Path(path).expanduser()
     return Path(path).absolute()
-
-
-def _apart(one: Moment, other: Moment) -> bool:
-    return one.end <= other.start or other.end <= one.start

@@ -15,8 +15,9 @@ from pipeline.types import Frame, Media, Passage
 KEY = "sk-secret-123"
 
 
-def media_of(texts, frames=()):
-    passages = tuple(Passage(10.0 * n, 10.0 * n + 10, text, "speech") for n, text in enumerate(texts))
+def media_of(texts, frames=(), every=100.0):
+    """A media whose texts are said so far apart, or so close together."""
+    passages = tuple(Passage(every * n, every * n + 10, text, "speech") for n, text in enumerate(texts))
     return Media("a" * 32, "talk", "/talk.mp4", "second", 100.0, "en", tuple(frames), passages)
 
 
@@ -231,9 +232,17 @@ class TestSavedVectors:
         vectors.embed_text(tmp_path, media, model, ignore)
         vectors.embed_text(tmp_path, media_of(["beta", "gamma"]), model, ignore)
         assert server.inputs == ["alpha", "beta", "gamma"]
-        assert vectors.missing(tmp_path, media_of(["beta", "delta"]).passages, model.name) == [
-            Passage(10.0, 20.0, "delta", "speech")
-        ]
+        assert not vectors.missing(tmp_path, media_of(["beta", "gamma"]).passages, model.name)
+        assert vectors.missing(tmp_path, media_of(["beta", "delta"]).passages, model.name)
+
+    def test_what_is_said_together_is_embedded_alone_in_pairs_and_in_windows(self, server, tmp_path):
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+        media = media_of(["alpha", "beta", "gamma"], every=10.0)
+        vectors.embed_text(tmp_path, media, model, ignore)
+        assert sorted(server.inputs) == ["alpha", "alpha beta", "alpha beta gamma", "beta", "beta gamma", "gamma"]
+        assert not vectors.missing(tmp_path, media.passages, model.name)
+        closer = media_of(["alpha", "beta", "gamma"], every=60.0).passages
+        assert not vectors.missing(tmp_path, closer, model.name)  # other windows, of words that are known
 
     def test_a_failure_costs_only_the_batch_it_hit(self, server, tmp_path):
         model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"), ignore)
@@ -275,7 +284,7 @@ class TestSavedVectors:
         first = vectors.vectors_path(folder, model.name).stat().st_mtime_ns
         vectors.embed_frames(folder, media_of([], frames), model, ignore)
         assert vectors.vectors_path(folder, model.name).stat().st_mtime_ns == first
-        assert not vectors.missing(folder, frames, model.name)
+        assert {*vectors.load_vectors(folder, model.name)} == {vectors.key_of(frame) for frame in frames}
 
     def test_a_folder_that_cannot_be_written_says_so(self, server, tmp_path):
         (tmp_path / "vectors").write_text("a file where the folder should be")

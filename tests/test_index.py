@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from tiny_clip import make_clip
 from pipeline.errors import EmbeddingError, LibraryBusy, LibraryError, ModelError, StorageError
 from pipeline.search import vectors
 from pipeline.search.embeddings import image_embedding, text_embedding
-from pipeline.search.index import Index
+from pipeline.search.index import LISTS, Index
 from pipeline.search.stores import collection_name, open_stores
 from pipeline.settings import Settings
 from pipeline.types import Frame, Media, Passage
@@ -39,12 +40,12 @@ def id_of(name):
     return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def write(settings, name, texts, frames=(), kind="speech"):
-    """A media folder as reading leaves it: media.json, pictures, vectors."""
+def write(settings, name, texts, frames=(), kind="speech", language="en", captions=()):
+    """A media folder as reading leaves it: media.json, pictures, vectors. Each text is far from the others."""
     media_id = id_of(name)
     folder = settings.data_dir / media_id
-    passages = tuple(Passage(10.0 * n, 10.0 * n + 12, text, kind) for n, text in enumerate(texts))
-    media = Media(media_id, name, f"/{name}.mp4", "second", 600.0, "en", tuple(frames), passages)
+    passages = (*(Passage(100.0 * n, 100.0 * n + 12, text, kind) for n, text in enumerate(texts)), *captions)
+    media = Media(media_id, name, f"/{name}.mp4", "second", 600.0, language, tuple(frames), passages)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "media.json").write_text(repr(media))
     vectors.embed_text(folder, media, text_embedding(settings), lambda done: None)
@@ -63,7 +64,13 @@ def draw(folder, frames):
 
 
 def found(lists, by):
-    return [hit for hits in lists for hit in hits if hit.found_by == by]
+    hits = lists.get(by, [])
+    assert {hit.found_by for hit in hits} <= {by}
+    return hits
+
+
+def everything(lists):
+    return [hit for hits in lists.values() for hit in hits]
 
 
 def texts_of(hits):
@@ -92,7 +99,7 @@ def clip(tmp_path_factory):
 def talk_and_zoo(tmp_path_factory, clip):
     """An index of two videos with pictures, in a data folder with an awkward name. Only read from."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("a") / "my vidéos; 1'2", clip_model=clip)
-    frames = [Frame(10.0 * n, 10.0 * n + 10, f"frames/{n}.jpg") for n in range(3)]
+    frames = [Frame(100.0 * n, 100.0 * n + 100, f"frames/{n}.jpg") for n in range(3)]
     folders = dict(
         [
             write(
@@ -132,22 +139,27 @@ class TestSearching:
     def test_only_the_named_media_are_searched(self, talk_and_zoo):
         index, _ = talk_and_zoo
         for question in ("cat", "layers"):
-            hits = [hit for hits in index.search(question, [id_of("zoo")]) for hit in hits]
-            assert {hit.media for hit in hits} == {id_of("zoo")}
-        assert index.search("cat", []) == []
-        assert not any(index.search("cat", [id_of("nobody")]))
+            assert {hit.media for hit in everything(index.search(question, [id_of("zoo")]))} == {id_of("zoo")}
+        assert index.search("cat", []) == {}
+        assert index.search("cat", [id_of("nobody")]) == {}
 
     def test_no_list_is_longer_than_asked(self, talk_and_zoo):
         index, _ = talk_and_zoo
-        assert max(len(hits) for hits in index.search("cat", limit=2)) == 2
+        assert max(len(hits) for hits in index.search("cat", limit=2).values()) == 2
+
+    def test_no_list_is_asked_for_that_is_not_wanted(self, talk_and_zoo):
+        index, _ = talk_and_zoo
+        assert index.search("the cat sleeps").keys() == set(LISTS)
+        assert index.search("the cat sleeps", wanted=["sentence words", "picture"]).keys() == {
+            "sentence words",
+            "picture",
+        }
 
     def test_a_window_of_time_is_kept(self, talk_and_zoo):
         index, _ = talk_and_zoo
-        hits = [
-            hit for hits in index.search("layers budget hall", [id_of("talk")], after=13, before=19) for hit in hits
-        ]
-        assert {hit.item.start for hit in hits} == {10.0}
-        assert {hit.found_by for hit in hits} == {"words", "meaning", "picture"}
+        lists = index.search("layers budget hall", [id_of("talk")], after=105, before=111)
+        assert {hit.item.start for hit in everything(lists)} == {100.0}
+        assert lists.keys() == set(LISTS)
 
     @pytest.mark.parametrize(
         "question",
@@ -160,7 +172,7 @@ class TestSearching:
     @pytest.mark.parametrize("question", ["", "  \n "])
     def test_nothing_asked_is_nothing_found(self, talk_and_zoo, question):
         index, _ = talk_and_zoo
-        assert index.search(question) == []
+        assert index.search(question) == {}
 
     @pytest.mark.parametrize("media_id", ['x"] or id != ""', "A" * 32, "", "0" * 31, "../" + "0" * 29])
     def test_only_ids_of_ours_enter_a_filter(self, talk_and_zoo, media_id):
@@ -216,15 +228,39 @@ def test_the_collections_follow_the_folders(settings, monkeypatch):
     assert sorted(texts_of(found(index.search("speech"), "meaning"))) == ["beta speech", "delta speech"]
 
     index.sync({})
-    assert not any(index.search("speech"))
+    assert index.search("speech") == {}
+    assert "0 texts" in index.describe()
+    index.close()
+
+
+def test_windows_and_sentences_are_lists_of_their_own_and_what_is_shown_is_in_both(settings):
+    picture = Frame(0.0, 60.0, "frames/0.jpg")
+    said = tuple(
+        Passage(10.0 * n, 10.0 * n + 8, text, "speech")
+        for n, text in enumerate(["The otter swims.", "It eats a fish.", "Then the otter sleeps."])
+    )
+    apart = (
+        Passage(0.0, 60.0, "Otters of the north", "screen"),
+        Passage(0.0, 60.0, "An otter on its back.", "caption", picture.image),
+    )
+    folders = dict([write(settings, "river", [], [picture], captions=(*said, *apart))])
+    index = Index(settings)
+    index.sync(folders)
+    lists = index.search("otter")
+    window = Passage(0.0, 28.0, " ".join(one.text for one in said), "speech")
+    assert {hit.item for hit in lists["words"]} == {hit.item for hit in lists["meaning"]} == {window, *apart}
+    pairs = {Passage(one.start, other.end, f"{one.text} {other.text}", "speech") for one, other in pairwise(said)}
+    assert {hit.item for hit in lists["sentence meaning"]} == {*said, *pairs, *apart}
+    assert {hit.item for hit in lists["sentence words"]} == {said[0], said[2], *pairs, *apart}
+    assert lists["meaning"][0].media == id_of("river")
     index.close()
 
 
 def test_a_library_without_anything_answers_with_nothing(settings):
     index = Index(settings)
     index.sync({})
-    assert index.search("anything") == []
-    assert "0 passages" in index.describe()
+    assert index.search("anything") == {}
+    assert "0 texts" in index.describe()
     index.close()
 
 
@@ -275,6 +311,70 @@ def test_pictures_without_their_model_are_left_out_unless_it_is_named(settings, 
     with pytest.raises(ModelError):
         index.search("alpha")
     index.close()
+
+
+class TestLanguages:
+    @pytest.fixture(scope="class")
+    def languages(self, tmp_path_factory):
+        """An index of a German, a Chinese and an English video, and one whose language is not known."""
+        settings = Settings(data_dir=tmp_path_factory.mktemp("languages") / "data")
+        folders = dict(
+            [
+                write(settings, "de", ["Die alten Häuser am Fluss.", "Docker läuft im Keller."], language="de"),
+                write(settings, "zh", ["今天我们讨论神经网络的训练方法", "明天是星期六"], language="zh"),
+                write(settings, "en", ["Old houses by the river.", "We run Docker in production."], language="en"),
+                write(settings, "?", ["Docker ga hanno.", "Zwykle po obiedzie."], language=""),
+            ]
+        )
+        index = Index(settings)
+        index.sync(folders)
+        yield index, folders, settings
+        index.close()
+
+    @pytest.mark.parametrize(
+        ("question", "language", "text"),
+        [
+            ("Haus", "de", "Die alten Häuser am Fluss."),
+            ("Wo steht das alte Haus?", "de", "Die alten Häuser am Fluss."),
+            ("house", "en", "Old houses by the river."),
+            ("神经网络", "zh", "今天我们讨论神经网络的训练方法"),
+            ("训练", "zh", "今天我们讨论神经网络的训练方法"),
+            ("OBIEDZIE", "?", "Zwykle po obiedzie."),
+        ],
+    )
+    def test_words_are_found_in_the_forms_of_their_language(self, languages, question, language, text):
+        index, _, _ = languages
+        for name in ("words", "sentence words"):
+            best = found(index.search(question), name)[0]
+            assert (best.media, best.item.text) == (id_of(language), text)
+
+    def test_videos_of_several_languages_are_one_list_best_first(self, languages):
+        index, folders, _ = languages
+        for name in ("words", "meaning"):
+            hits = found(index.search("Docker"), name)
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+            assert {id_of("de"), id_of("en"), id_of("?")} <= {hit.media for hit in hits}
+        assert {hit.media for hit in found(index.search("Docker"), "meaning")} == folders.keys()
+        assert max(len(hits) for hits in index.search("Docker", limit=2).values()) == 2
+
+    def test_one_of_them_alone_can_be_asked(self, languages):
+        index, _, _ = languages
+        assert {hit.media for hit in everything(index.search("Docker", [id_of("de")]))} == {id_of("de")}
+        assert "words" not in index.search("神经网络", [id_of("en")])
+
+    def test_a_video_whose_language_is_told_anew_moves_and_leaves_nothing_behind(self, languages):
+        index, folders, settings = languages
+        facts = index.describe()
+        folders = folders | dict([write(settings, "?", ["Docker ga hanno.", "Zwykle po obiedzie."], language="pt")])
+        index.sync(folders)
+        assert index.describe() == facts  # as many rows as before
+        hits = found(index.search("hanno"), "words")
+        assert [(hit.media, hit.item.text) for hit in hits] == [(id_of("?"), "Docker ga hanno.")]
+        del folders[id_of("?")]
+        index.sync(folders)
+        index.close()  # what it believes is forgotten, and the rows are counted anew
+        assert id_of("?") not in {hit.media for hit in everything(index.search("Docker hanno"))}
+        assert index.describe() != facts
 
 
 class TestHolding:

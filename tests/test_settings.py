@@ -57,6 +57,7 @@ def test_the_text_embedding_follows_from_what_is_set(environ, kind):
         ({"TEXT_EMBEDDING": "mistral"}, "MISTRAL_API_KEY"),
         ({"EMBEDDING_BASE_URL": "http://localhost/v1"}, "EMBEDDING_MODEL"),
         ({"MISTRAL_API_KEY": "k", "EMBEDDING_BASE_URL": "http://h/v1", "EMBEDDING_MODEL": "m"}, "TEXT_EMBEDDING"),
+        ({"CAPTIONS": "on"}, "VLLM_BASE_URL"),
         ({"VLLM_BASE_URL": "localhost:8000"}, "http://"),
         ({"MILVUS_URI": "./milvus.db"}, "MILVUS_URI"),
     ],

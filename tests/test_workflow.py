@@ -10,8 +10,7 @@ import pytest
 from make_film import make_film, read_number
 
 from pipeline.errors import MediaNotFound, ReadingStopped, SourceError, StorageError
-from pipeline.types import Turn
-from pipeline.worker import embed
+from pipeline.steps import embed
 from pipeline.workflow import Pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +34,7 @@ def test_a_film_is_read_into_a_folder_of_its_own_and_says_what_was_used(library,
         "screen": "read",
         "text": "read",
         "pictures": "off",
+        "chapters": "read",
     }
     assert media.coverage["speech"].by == "biology.srt"
     assert "CLIP_MODEL" in media.coverage["pictures"].note
@@ -49,10 +49,11 @@ def test_every_frame_shows_the_time_that_is_written_on_it(library):
 def test_the_right_moment_is_found_by_what_is_said_and_by_what_is_shown(library):
     said = library.find("Which light does the pigment swallow?").moments[0]
     assert said.start <= 11 <= said.end
+    assert any("swallows red" in p.text and p.start <= 11 <= p.end for p in said.passages)
     shown = library.find("chlorophyll").moments[0]
-    assert 7 <= shown.start < 14
-    assert any(p.kind == "screen" and "Chlorophyll" in p.text for p in shown.passages)
-    assert shown.why
+    (slide,) = [p for p in shown.passages if p.kind == "screen" and "Chlorophyll" in p.text]
+    assert 7 <= slide.start < slide.end <= 15
+    assert "on screen" in shown.why
     assert 7 <= shown.frames[0].start < 14
 
 
@@ -66,11 +67,11 @@ def test_without_a_model_the_answer_is_the_evidence_itself_with_its_times(librar
     assert all(citation.supported for citation in reply.citations)
 
 
-def test_a_follow_up_is_found_from_the_conversation_not_from_its_words_alone(library):
-    first = library.ask("Which pigment swallows red light?", [only(library).id])
-    history = [Turn("Which pigment swallows red light?", "".join(first), first.evidence)]
-    evidence = library.find("And what does he say after that?", [only(library).id], history)
-    assert "volcanoes" in " ".join(p.text for p in evidence.moments[0].passages)
+def test_a_film_has_chapters_from_its_start_to_its_end(library):
+    chapters = only(library).chapters
+    assert chapters[0].start == 0
+    assert chapters[-1].end == only(library).length
+    assert all(chapter.title for chapter in chapters)
 
 
 def test_nothing_is_read_twice(library, film):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError
 from pipeline.search.base import Batched, clean, safe_name, unit
-from pipeline.search.weights import CLIP_WEIGHTS, find_clip, load_clip
+from pipeline.search.weights import WEIGHTS, find_clip, load_clip
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _name(weights: str) -> str:
     if not folder.is_dir():
         return safe_name(weights)
     digest = hashlib.sha256()
-    for path in (folder / name for name in ("config.json", *CLIP_WEIGHTS)):
+    for path in (folder / name for name in ("config.json", *WEIGHTS)):
         if path.is_file():
             with path.open("rb") as file:  # the first tensors and the size tell weights apart; all of it takes 1 s
                 digest.update(file.read(1 << 20) + str(file.seek(0, os.SEEK_END)).encode())

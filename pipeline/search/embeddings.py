@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.search import nearness
 from pipeline.search.base import Batched, clean, safe_name, unit
 from pipeline.search.clip import image_embedding, image_embedding_available
 from pipeline.search.services import Service
@@ -44,6 +45,11 @@ def text_embedding(settings: Settings, wait: Callable[[float], None] = time.slee
     if kind == "mistral":
         return _mistral(settings, wait)
     return _openai(settings, wait) if kind == "openai" else _local()
+
+
+def near_enough(settings: Settings) -> float | None:
+    """From which nearness on something counts as found; None where the embedding's scale was not measured."""
+    return nearness.THRESHOLD if settings.text_embedding_kind == "local" else None
 
 
 def batches(texts: Sequence[str]) -> Iterator[list[str]]:

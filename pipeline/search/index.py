@@ -1,4 +1,4 @@
-"""Media folders in, ranked hits out: LlamaIndex's MultiModalVectorStoreIndex over the two Milvus collections.
+"""Media folders in, ranked hits out: LlamaIndex's MultiModalVectorStoreIndex over the Milvus collections.
 
 The folders are the truth and the collections a projection of them: sync() makes the second match the
 first, from vectors that the folders hold. Knows no video, no answer, and no Milvus call (stores.py).
@@ -6,7 +6,7 @@ first, from vectors that the folders hold. Knows no video, no answer, and no Mil
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,24 @@ from pipeline.errors import LibraryError, ModelError
 from pipeline.search.base import clean
 from pipeline.search.embeddings import image_embedding, text_embedding
 from pipeline.search.nodes import make_node, node_id, to_hit
-from pipeline.search.stores import Stores, check_ids, open_stores
+from pipeline.search.stores import IMAGE, Stores, check_ids, open_stores, text_kind
 from pipeline.search.vectors import key_of, load_vectors, vectors_path
+from pipeline.search.windows import units
 from pipeline.settings import Settings
 from pipeline.types import Hit, Media
+from pipeline.words import content_words
 
 NODES_A_STEP = 500  # inserted between two reports of progress
 QUESTION_CHARACTERS = 4000  # what is searched for of a longer question
+
+# By list: how it is asked for, and which level of text it does not want.
+TEXT_LISTS = {
+    "words": ("text_search", "sentence"),
+    "meaning": ("default", "sentence"),
+    "sentence words": ("text_search", "window"),
+    "sentence meaning": ("default", "window"),
+}
+LISTS = (*TEXT_LISTS, "picture")
 
 Folders = Mapping[str, tuple[Path, Media]]  # by media id: its folder and what it holds
 
@@ -75,43 +86,64 @@ class Index:
         self,
         question: str,
         media_ids: Sequence[str] | None = None,
-        limit: int = 20,
+        limit: int = 100,
         after: float | None = None,
         before: float | None = None,
-    ) -> list[list[Hit]]:
-        """Ranked lists, each best first and at most `limit` long: by words (BM25), by meaning, by picture.
+        wanted: Collection[str] = LISTS,
+    ) -> dict[str, list[Hit]]:
+        """Ranked lists by name, each best first and at most `limit` long: those `wanted` that something was found for.
 
-        Looks in these media (None: in all), and where given only at what stands after and before these
+        "words" (BM25) and "meaning" hold windows, "sentence words" and "sentence meaning" sentences and pairs of
+        them; all four also hold texts on screen and captions. "picture" holds frames. Scores of meaning and picture
+        are cosines. Looks in these media (None: in all), and where given only at what stands after and before these
         seconds. Finds what the last sync() put in. Raises EmbeddingError, ModelError too.
         """
         text = clean(question.strip(), QUESTION_CHARACTERS)
         if not text or (media_ids is not None and not media_ids):
-            return []
+            return {}
         ids = None if media_ids is None else sorted(check_ids(media_ids))
         with self._lock:
             stores = self._opened()
-            has = {kind: any(one in rows for one in ids or rows) for kind, rows in self._rows.items()}
-        lists: list[list[Hit]] = []
+            kinds = [kind for kind, rows in self._rows.items() if any(one in rows for one in ids or rows)]
+        lists: dict[str, list[Hit]] = {}
         with self._whole_or_reopened(LibraryError), stores.errors():
-            if has.get("text"):
-                from llama_index.core.schema import QueryBundle
-
-                bundle = QueryBundle(text, embedding=self._text.get_query_embedding(text))
-                for found_by, mode in (("words", "text_search"), ("meaning", "default")):
-                    retriever = self._retriever(stores, ids, limit, after, before, mode)
-                    lists.append([to_hit(one, found_by) for one in retriever.text_retrieve(bundle)])
-            if has.get("image"):
-                lists.append(self._pictures(stores, text, ids, limit, after, before))
+            if asked := [one for one in TEXT_LISTS if one in wanted and any(kind != IMAGE for kind in kinds)]:
+                bundles = self._bundles(text, {TEXT_LISTS[one][0] for one in asked})
+                for found_by in asked:
+                    mode, unwanted = TEXT_LISTS[found_by]
+                    hits: list[Hit] = []
+                    for kind in (one for one in kinds if one != IMAGE):
+                        retriever = self._retriever(stores, kind, ids, limit, after, before, mode, unwanted)
+                        hits += [to_hit(one, found_by) for one in retriever.text_retrieve(bundles[mode])]
+                    if hits:  # of several languages: their scores compare as those of the shards of one index do
+                        lists[found_by] = sorted(hits, key=lambda hit: -hit.score)[:limit]
+            if (
+                "picture" in wanted
+                and IMAGE in kinds
+                and (hits := self._pictures(stores, text, ids, limit, after, before))
+            ):
+                lists["picture"] = hits
         return lists
 
+    def _bundles(self, text: str, modes: Collection[str]) -> dict[str, Any]:
+        """The question as each mode takes it: embedded, or in words, where those that carry the subject count twice."""
+        from llama_index.core.schema import QueryBundle
+
+        bundles = {"text_search": QueryBundle(" ".join([text, *content_words(text)]), embedding=[])}
+        if "default" in modes:
+            bundles["default"] = QueryBundle(text, embedding=self._text.get_query_embedding(text))
+        return bundles
+
     def describe(self) -> str:
-        """What is open and what it holds, in one line, such as "Milvus Lite: 8 passages (384-d), 0 pictures"."""
+        """What is open and what it holds, in one line, such as "Milvus Lite: 8 texts (384-d), 0 pictures"."""
         with self._lock:
             stores, holds = self._opened(), []
-            for kind, name in (("text", "passages"), ("image", "pictures")):
-                store = stores.get(kind)
-                dimension = f" ({store.dim}-d)" if store else ""
-                holds.append(f"{sum(map(len, self._rows.get(kind, {}).values()))} {name}{dimension}")
+            for name, is_image in (("texts", False), ("pictures", True)):
+                kinds = [kind for kind in self._rows if (kind == IMAGE) == is_image]
+                dimension = f" ({stores.get(kinds[0]).dim}-d)" if kinds else ""
+                holds.append(
+                    f"{sum(len(ids) for kind in kinds for ids in self._rows[kind].values())} {name}{dimension}"
+                )
         return f"{stores.where}: {', '.join(holds)}"
 
     def close(self) -> None:
@@ -133,9 +165,9 @@ class Index:
         if self._stores is None:
             with self._whole_or_reopened():
                 stores = self._connected()
-                for kind, embedding in (("text", self._text), ("image", self._image)):
-                    # Opened even while no folder has vectors: rows of removed videos must be found.
-                    dimensions = stores.dimensions(kind)
+                # Opened even while no folder has vectors: rows of removed videos must be found.
+                for kind, dimensions in stores.existing().items():
+                    embedding = self._image if kind == IMAGE else self._text
                     if embedding.dimension in dimensions:
                         self._open(kind, embedding.dimension)
                     elif embedding.dimension is None and len(dimensions) == 1:
@@ -161,23 +193,24 @@ class Index:
 
     def _sync_one(self, folder: Path, media: Media, report: Callable[[float], None]) -> None:
         """Bring the rows of one media to what its folder holds."""
-        for kind, name, items in (
-            ("text", self._text.name, [one for one in media.passages if one.text.strip()]),
-            ("image", self._image.name, media.frames),
-        ):
+        text = text_kind(media.language)
+        found = {text: units(media.passages), IMAGE: [(frame, "frame") for frame in media.frames]}
+        for kind in {text, IMAGE, *self._rows}:  # the others too: the language may have been told anew
+            name = self._image.name if kind == IMAGE else self._text.name
+            items = found.get(kind, ())
             vectors = load_vectors(folder, name) if items else {}
-            wanted = {node_id(media.id, item): item for item in items if key_of(item) in vectors}
+            wanted = {node_id(media.id, *one): one for one in items if key_of(one[0]) in vectors}
             if wanted:
                 self._open(kind, len(next(iter(vectors.values()))))
             rows = self._rows.get(kind, {})
             have = rows.get(media.id, set())
-            new = [make_node(media.id, item, vectors[key_of(item)]) for one, item in wanted.items() if one not in have]
+            new = [make_node(media.id, *one, vectors[key_of(one[0])]) for row, one in wanted.items() if row not in have]
             if new:
                 self._stores.check_room()
             for first in range(0, len(new), NODES_A_STEP):
                 # A fresh index each time: one that was given no pictures takes its picture store for empty.
                 with self._stores.errors():
-                    self._multi_modal(self._stores).insert_nodes(new[first : first + NODES_A_STEP])
+                    self._multi_modal(self._stores, kind).insert_nodes(new[first : first + NODES_A_STEP])
                 report((first + NODES_A_STEP) / (len(new) + NODES_A_STEP))
             if stale := have - wanted.keys():
                 self._stores.delete_rows(kind, stale)
@@ -193,39 +226,41 @@ class Index:
             self._stores.open(kind, dimension)
             self._rows[kind] = self._stores.rows(kind)
         elif store.dim != dimension:
-            name = vectors_path(Path(), self._text.name if kind == "text" else self._image.name)
+            name = vectors_path(Path(), self._image.name if kind == IMAGE else self._text.name)
             raise LibraryError(
                 f"Some videos have vectors of {dimension} numbers and others of {store.dim}: the model behind the "
                 f"embedding changed. Delete {name} in each video's folder, then run: python -m pipeline reindex"
             )
 
-    def _multi_modal(self, stores: Stores) -> Any:
+    def _multi_modal(self, stores: Stores, kind: str) -> Any:
         from llama_index.core.indices import MultiModalVectorStoreIndex
 
         return MultiModalVectorStoreIndex.from_vector_store(
-            stores.get("text") or stores.get("image"),  # it cannot do without; never asked for text then
+            stores.get(kind),  # for pictures alone too, since it cannot do without; never asked for text then
             embed_model=self._text,
-            image_vector_store=stores.get("image"),
+            image_vector_store=stores.get(IMAGE),
             image_embed_model=self._image,
         )
 
     def _retriever(
         self,
         stores: Stores,
+        kind: str,
         ids: list[str] | None,
         limit: int,
         after: float | None,
         before: float | None,
         mode: str = "default",
+        unwanted: str = "",
     ) -> Any:
         from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
 
-        window = []
+        window = [MetadataFilter(key="level", value=unwanted, operator=FilterOperator.NE)] if unwanted else []
         if after is not None:
             window.append(MetadataFilter(key="end", value=float(after), operator=FilterOperator.GT))
         if before is not None:
             window.append(MetadataFilter(key="start", value=float(before), operator=FilterOperator.LT))
-        return self._multi_modal(stores).as_retriever(
+        return self._multi_modal(stores, kind).as_retriever(
             similarity_top_k=limit,
             image_similarity_top_k=limit,
             vector_store_query_mode=mode,
@@ -237,7 +272,7 @@ class Index:
         self, stores: Stores, text: str, ids: list[str] | None, limit: int, after: float | None, before: float | None
     ) -> list[Hit]:
         try:
-            found = self._retriever(stores, ids, limit, after, before).text_to_image_retrieve(text)
+            found = self._retriever(stores, IMAGE, ids, limit, after, before).text_to_image_retrieve(text)
         except ModelError as error:
             if self._settings.clip_model:  # named in the settings: used, or an error
                 raise

@@ -1,170 +1,165 @@
-"""Ranked hits of every kind in, moments in time out. Pure: knows no index, no file and no model.
+"""Ranked lists of hits in, moments in time out. Pure: knows no index, no file and no model.
 
-Lists are fused by rank, never by score (reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009),
-since scores of different lists do not compare.
+Every stretch that a list may mean is a candidate: each window of what is said, each screen of text, caption and
+picture from where it appears. Its score is the weighted sum of what its hits earn in each list, every list scaled
+between its best hit and its floor: a convex combination of normalised scores, which orders better than ranks do
+(Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from pipeline.search.around import LONGEST, in_order, pictures_of
+from pipeline.search.windows import SAID, windows
 from pipeline.types import Frame, Hit, Media, Moment, Passage
 
-RANK_OFFSET = 60  # k of the paper: how little the first ranks stand out
-WEIGHTS = {"words": 1.0, "meaning": 1.0, "picture": 0.5}  # words carry most of the answer
-LONGEST = 45.0  # s, of one moment
-NEAR = 5.0  # s, speech that is this close belongs together
-PICTURES = 3  # frames of one moment, at most
-REASONS = {"words": "the words match", "meaning": "close in meaning", "picture": "looks like the question"}
-SAID = ("speech", "subtitle")
+STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
+SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
+WORDS = ("words", "sentence words")  # BM25: its floor is 0, no word in common
+REASONS = {
+    "the words match": WORDS,
+    "close in meaning": ("meaning", "sentence meaning"),
+    "looks like the question": ("picture",),
+}
 
 
-def fuse(lists: Sequence[Sequence[Hit]], frames_of: Mapping[str, Sequence[Frame]], limit: int = 5) -> list[Moment]:
-    """The `limit` best moments, best first.
+@dataclass(frozen=True)
+class Fusion:
+    """How ranked lists become one order."""
 
-    `lists` are each best first; `frames_of` gives the frames of each media, in the order of the source, so
-    that every moment of a media with frames has one. A moment is at most 45 s long. Its score is the sum,
-    over the lists, of what its best hit in that list earns.
+    weights: Mapping[str, float]  # by list; one without a weight is not asked for
+    screen: bool = True  # whether texts on screen and captions count
+
+
+FUSION = Fusion({"words": 0.5, "sentence words": 0.5, "meaning": 0.3, "sentence meaning": 1.0, "picture": 0.4})
+
+
+def fuse(
+    lists: Mapping[str, Sequence[Hit]], media: Mapping[str, Media], limit: int = 5, fusion: Fusion = FUSION
+) -> list[Moment]:
+    """The `limit` best moments, best first: different places, each at most 45 s long.
+
+    `lists` are by name (Hit.found_by) and each best first; `media` has, by id, all that they name.
     """
-    groups: list[_Group] = []
-    for item in _by_rank(lists):
-        home = next((group for group in groups if group.takes(item)), None)
-        if home:
-            home.add(item)
-        else:
-            groups.append(_Group(item))
-    # Stable: among equals, the one whose best item stood higher.
-    groups.sort(key=lambda group: group.score, reverse=True)
-    return [group.moment(frames_of.get(group.media, ())) for group in groups[:limit]]
+    tracks: dict[str, _Track] = {}
+    for name, weight in fusion.weights.items():
+        hits = [hit for hit in lists.get(name, ()) if fusion.screen or not _apart(hit.item)]
+        if not hits or not weight:
+            continue
+        low = 0.0 if name in WORDS or hits[0].score == hits[-1].score else hits[-1].score
+        spread = max(hits[0].score - low, 1e-9)
+        for hit in hits:
+            if hit.media not in tracks:
+                tracks[hit.media] = _Track(media[hit.media])
+            for candidate in tracks[hit.media].meant_by(hit.item):
+                candidate.hits.setdefault(name, []).append(((hit.score - low) / spread, hit.item))
+    found = [candidate for track in tracks.values() for candidate in track.candidates if candidate.hits]
+    for candidate in found:
+        candidate.score = sum(fusion.weights[name] * candidate.earned(name) for name in candidate.hits)
+    found.sort(key=lambda one: (-one.score, one.media.id, one.start))
+    kept: list[_Candidate] = []
+    for candidate in found:
+        if len(kept) == limit:
+            break
+        if not any(candidate.media is other.media and same_place(candidate, other) for other in kept):
+            kept.append(candidate)
+    return [candidate.moment() for candidate in kept]
 
 
-def following(media: Media, after: float, seconds: float) -> Moment | None:
-    """What comes right after a time (s): the next words and up to `seconds` of what follows them.
-
-    None when nothing is said or shown after it.
-    """
-    later = [one for one in media.passages if (one.start + one.end) / 2 >= after and one.end > after]
-    said = [one for one in later if one.kind in SAID] or later
-    if said:
-        start = min(one.start for one in said)
-        chosen = [one for one in later if start <= one.start < start + seconds]
-        return _beside(media, max(start, after), max(one.end for one in chosen), chosen, seconds, "right after that")
-    if any(frame.end > after for frame in media.frames) and after < media.length:
-        return _beside(media, after, min(after + seconds, media.length), (), seconds, "right after that")
-    return None
-
-
-def preceding(media: Media, before: float, seconds: float) -> Moment | None:
-    """What comes right before a time (s): the last words and up to `seconds` of what leads to them.
-
-    None when nothing is said or shown before it.
-    """
-    earlier = [one for one in media.passages if (one.start + one.end) / 2 < before]
-    said = [one for one in earlier if one.kind in SAID] or earlier
-    if said:
-        end = min(max(one.end for one in said), before)
-        chosen = [one for one in earlier if one.end > end - seconds]
-        start = max(min(one.start for one in chosen), end - seconds)
-        return _beside(media, start, end, chosen, seconds, "right before that")
-    if any(frame.start < before for frame in media.frames) and before > 0:
-        return _beside(media, max(before - seconds, 0.0), before, (), seconds, "right before that")
-    return None
+def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
+    """Whether two stretches of one source share more than half of the shorter one."""
+    shared = min(one.end, other.end) - max(one.start, other.start)
+    return shared > 0.5 * min(one.end - one.start, other.end - other.start)
 
 
 @dataclass
-class _Item:
-    """One frame or passage, and its best rank (from 0) in each list that has it."""
+class _Candidate:
+    """A stretch of one media, and what was found in it."""
 
-    media: str
-    item: Frame | Passage
-    ranks: dict[str, int]
+    media: Media
+    start: float
+    end: float  # at most about LONGEST later
+    alone: bool  # whether it is one sentence, one screen of text, or one picture
+    hits: dict[str, list[tuple[float, Passage | Frame]]] = field(default_factory=dict)  # by list, best first: 0-1
+    score: float = 0.0
 
-    @property
-    def score(self) -> float:
-        return _earned(self.ranks)
+    def earned(self, name: str) -> float:
+        """What its hits in a list are worth, 0-1."""
+        scores = [score for score, _ in self.hits[name][:2]]
+        return sum(scores) / 2 if name in SENTENCES and not self.alone else scores[0]
 
-    @property
-    def said(self) -> bool:
-        return isinstance(self.item, Passage) and self.item.kind in SAID
-
-    @property
-    def end(self) -> float:
-        """A slide that stands for minutes is a moment where it appears; it must not swallow all that is said."""
-        return min(self.item.end, self.item.start + LONGEST)
-
-
-class _Group:
-    """Items of one media that make one moment. The first and best says where it is."""
-
-    def __init__(self, first: _Item) -> None:
-        self.media, self.start, self.end = first.media, first.item.start, first.end
-        self.items = [first]
-        self.ranks = dict(first.ranks)
-
-    @property
-    def score(self) -> float:
-        return _earned(self.ranks)
-
-    def takes(self, one: _Item) -> bool:
-        if one.media != self.media:
-            return False
-        if one.said and self.items[0].said:  # speech next to speech makes a longer moment
-            near = one.item.start <= self.end + NEAR and one.end >= self.start - NEAR
-            return near and max(self.end, one.end) - min(self.start, one.item.start) <= LONGEST
-        # What stands on the screen supports all that is said meanwhile, and the other way round.
-        return one.item.start < self.end and one.item.end > self.start
-
-    def add(self, one: _Item) -> None:
-        if one.said and self.items[0].said:
-            self.start, self.end = min(self.start, one.item.start), max(self.end, one.end)
-        self.items.append(one)
-        for found_by, rank in one.ranks.items():
-            self.ranks[found_by] = min(rank, self.ranks.get(found_by, rank))
-
-    def moment(self, frames: Sequence[Frame]) -> Moment:
-        passages = sorted(
-            {one.item for one in self.items if isinstance(one.item, Passage)}, key=lambda p: (p.start, p.end, p.text)
-        )
-        seen = [one.item for one in self.items if isinstance(one.item, Frame)]
-        best = next((one.item for one in self.items if isinstance(one.item, Passage)), None)
-        span = (best.start, min(best.end, best.start + LONGEST)) if best else (self.start, self.end)
-        why = [reason for found_by, reason in REASONS.items() if found_by in self.ranks]
-        if any(p.kind == "screen" for p in passages):
+    def moment(self) -> Moment:
+        found = sorted(((score, item) for hits in self.hits.values() for score, item in hits), key=lambda one: -one[0])
+        start, end = self._trimmed()
+        inside = [one for one in self.media.passages if one.kind in SAID and start <= (one.start + one.end) / 2 <= end]
+        apart = [item for _, item in found if isinstance(item, Passage) and _apart(item)]
+        seen = [item for _, item in self.hits.get("picture", ()) if isinstance(item, Frame)]
+        described = {one.image for one in apart if one.image}
+        seen += [frame for frame in self.media.frames if frame.image in described]
+        # The sentence, or the screen, that fits best says which picture stands for the moment.
+        best = next((one for _, one in found if one.end - one.start < LONGEST / 2), self)
+        span = (max(best.start, start), min(best.end, end))
+        best_list = max(self.hits, key=self.earned)
+        why = [reason for reason, lists in REASONS.items() if best_list in lists or self._strong(lists)]
+        if any(one.kind == "screen" for one in apart):
             why.append("on screen")
-        return Moment(
-            self.media,
-            self.start,
-            self.end,
-            self.score,
-            tuple(passages),
-            _pictures(seen, frames, *span),
-            tuple(why),
-        )
+        if any(one.kind == "caption" for one in apart):
+            why.append("the picture shows it")
+        passages = in_order({*inside, *apart})
+        frames = pictures_of(seen, self.media.frames, *span)
+        return Moment(self.media.id, start, end, self.score, passages, frames, tuple(why))
+
+    def _strong(self, lists: Sequence[str]) -> bool:
+        return any(score >= STRONG for name in lists for score, _ in self.hits.get(name, ())[:1])
+
+    def _trimmed(self) -> tuple[float, float]:
+        """The LONGEST seconds of it in which most was found."""
+        if self.end - self.start <= LONGEST:
+            return self.start, self.end
+        said = [one for one in self.media.passages if one.kind in SAID and self.start <= one.start < self.end]
+        hits = [hit for name in SENTENCES for hit in self.hits.get(name, ())]
+        starts = [one.start for one in said if one.start + LONGEST <= self.end] + [self.end - LONGEST]
+
+        def holds(start: float) -> float:
+            return sum(score for score, one in hits if start <= one.start and one.end <= start + LONGEST)
+
+        start = max(starts, key=holds)  # the earliest of equals
+        return start, start + LONGEST
 
 
-def _by_rank(lists: Sequence[Sequence[Hit]]) -> list[_Item]:
-    """Every item of the lists once, the best fused score first."""
-    items: dict[tuple[str, Frame | Passage], _Item] = {}
-    for hits in lists:
-        for rank, hit in enumerate(hits):
-            one = items.setdefault((hit.media, hit.item), _Item(hit.media, hit.item, {}))
-            one.ranks[hit.found_by] = min(rank, one.ranks.get(hit.found_by, rank))
-    return sorted(items.values(), key=lambda one: one.score, reverse=True)
+class _Track:
+    """The candidates of one media."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        alone = {(one.start, one.end) for one in media.passages}
+        self._windows = [
+            _Candidate(media, one.start, one.end, (one.start, one.end) in alone) for one in windows(media.passages)
+        ]
+        self._starts = [one.start for one in self._windows]
+        self._longest = max((one.end - one.start for one in self._windows), default=0.0)
+        self._silent: list[_Candidate] = []  # where nothing is said
+
+    @property
+    def candidates(self) -> list[_Candidate]:
+        return [*self._windows, *self._silent]
+
+    def meant_by(self, item: Passage | Frame) -> list[_Candidate]:
+        """The candidates that a hit supports: the windows that it lies in, or those said while it is shown."""
+        # What stands for minutes is a moment where it appears: it must not lift all that is said meanwhile.
+        end = min(item.end, item.start + LONGEST) if _apart(item) else item.end
+        first = bisect_left(self._starts, item.start - self._longest)
+        near = self._windows[first : bisect_right(self._starts, end)]
+        if not _apart(item):
+            return [one for one in near if one.start <= item.start and item.end <= one.end]
+        shown = _Candidate(self._media, item.start, end, True)
+        supported = [one for one in (*near, *self._silent) if same_place(one, shown)]
+        if not supported:
+            self._silent.append(shown)
+        return supported or [shown]
 
 
-def _earned(ranks: Mapping[str, int]) -> float:
-    return sum(WEIGHTS[found_by] / (RANK_OFFSET + rank + 1) for found_by, rank in ranks.items())
-
-
-def _pictures(first: Iterable[Frame], frames: Sequence[Frame], start: float, end: float) -> tuple[Frame, ...]:
-    """Those given, then those that stand longest between start and end; the nearest one if none does."""
-    standing = [frame for frame in frames if min(frame.end, end) > max(frame.start, start)]
-    standing.sort(key=lambda frame: max(frame.start, start) - min(frame.end, end))  # longest first, earlier on a tie
-    if not standing and frames:
-        standing = [min(frames, key=lambda frame: max(frame.start - end, start - frame.end))]
-    return tuple(dict.fromkeys([*first, *standing]))[:PICTURES]
-
-
-def _beside(media: Media, start: float, end: float, passages: Iterable[Passage], seconds: float, why: str) -> Moment:
-    end = min(end, start + max(seconds, LONGEST))
-    ordered = tuple(sorted(passages, key=lambda p: (p.start, p.end)))
-    return Moment(media.id, start, end, 0.0, ordered, _pictures((), media.frames, start, end), (why,))
+def _apart(item: Passage | Frame) -> bool:
+    """Whether an item is no part of what is said."""
+    return isinstance(item, Frame) or item.kind not in SAID

@@ -14,20 +14,25 @@ if TYPE_CHECKING:
 ROW_CHARACTERS = 16_000  # Milvus takes 65,535 bytes of text a row
 
 
-def node_id(media_id: str, item: Passage | Frame) -> str:
+def node_id(media_id: str, item: Passage | Frame, level: str) -> str:
     """32 hex digits that stay the same as long as the item does, so that inserting twice changes nothing."""
-    content = f"{media_id}\n{item.start!r}\n{item.end!r}\n{key_of(item)}\n{getattr(item, 'kind', 'frame')}"
+    what = f"{item.kind} {item.image}" if isinstance(item, Passage) else "frame"
+    content = f"{media_id}\n{item.start!r}\n{item.end!r}\n{key_of(item)}\n{what}\n{level}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def make_node(media_id: str, item: Passage | Frame, vector: Any) -> "BaseNode":
-    """A passage or a frame as LlamaIndex stores it, with its vector, so that nothing is embedded on the way."""
+def make_node(media_id: str, item: Passage | Frame, level: str, vector: Any) -> "BaseNode":
+    """A passage or a frame as LlamaIndex stores it, with its vector, so that nothing is embedded on the way.
+
+    `level` is what windows.units says of a passage, and "frame" for a frame.
+    """
     from llama_index.core.schema import ImageNode, NodeRelationship, RelatedNodeInfo, TextNode
 
-    facts: dict[str, Any] = {"start": item.start, "end": item.end}
-    facts |= {"image": item.image} if isinstance(item, Frame) else {"kind": item.kind}
+    facts: dict[str, Any] = {"start": item.start, "end": item.end, "image": item.image, "level": level}
+    if isinstance(item, Passage):
+        facts["kind"] = item.kind
     common = {
-        "id_": node_id(media_id, item),
+        "id_": node_id(media_id, item, level),
         "embedding": vector.tolist(),
         "metadata": facts,
         "excluded_embed_metadata_keys": list(facts),  # else they count as words of the passage
@@ -42,10 +47,10 @@ def make_node(media_id: str, item: Passage | Frame, vector: Any) -> "BaseNode":
 def to_hit(found: "NodeWithScore", found_by: str) -> Hit:
     """What a retriever found, as the frame or passage that was put in."""
     node, facts = found.node, found.node.metadata
-    if "image" in facts:
-        item: Passage | Frame = Frame(facts["start"], facts["end"], facts["image"])
+    if "kind" in facts:
+        item: Passage | Frame = Passage(facts["start"], facts["end"], node.text, facts["kind"], facts["image"])
     else:
-        item = Passage(facts["start"], facts["end"], node.text, facts["kind"])
+        item = Frame(facts["start"], facts["end"], facts["image"])
     if node.ref_doc_id is None:
         raise LibraryError("The search index holds a row of no video. Run: python -m pipeline reindex")
     return Hit(node.ref_doc_id, item, float(found.score or 0.0), found_by)

@@ -1,4 +1,6 @@
-"""The two Milvus collections: open, list, delete, close. The only file that knows Milvus.
+"""The Milvus collections, texts (one for each analyzer) and images: open, list, delete, close.
+
+The only file that knows Milvus.
 
 In: settings, the names of the embeddings. Out: LlamaIndex vector stores and their row ids. Does not know
 what a node holds, nor that media folders exist.
@@ -28,11 +30,42 @@ CONNECT_SECONDS = 8
 CALL_SECONDS = 60  # a call that is not answered by then fails
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 ROWS_A_CALL = 1000
-ANALYZER = {
-    "tokenizer": "standard",
-    "filter": ["lowercase", {"type": "stop", "stop_words": ["_english_"]}, {"type": "stemmer", "language": "english"}],
+IMAGE = "image"
+ENGLISH = "text"
+UNKNOWN = "text_standard"  # words as they are: no stemmer for this language, or the language is not known
+STEMMERS = {
+    "ar": "arabic", "da": "danish", "nl": "dutch", "fi": "finnish", "fr": "french", "de": "german", "el": "greek",
+    "hu": "hungarian", "it": "italian", "no": "norwegian", "nb": "norwegian", "nn": "norwegian", "pt": "portuguese",
+    "ro": "romanian", "ru": "russian", "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish",
+}  # fmt: skip
+# By kind of collection: what Milvus makes words of a text with. An analyzer belongs to a collection, so there is
+# one for each.
+ANALYZERS: dict[str, dict] = {
+    ENGLISH: {
+        "tokenizer": "standard",
+        "filter": [
+            "lowercase",
+            {"type": "stop", "stop_words": ["_english_"]},
+            {"type": "stemmer", "language": "english"},
+        ],
+    },
+    **{
+        f"text_{language}": {
+            "tokenizer": "standard",
+            "filter": ["lowercase", {"type": "stemmer", "language": language}],
+        }
+        for language in dict.fromkeys(STEMMERS.values())
+    },
+    "text_chinese": {"tokenizer": "jieba"},
+    UNKNOWN: {"tokenizer": "standard", "filter": ["lowercase"]},
 }
-KINDS = ("text", "image")
+KINDS = (*ANALYZERS, IMAGE)
+
+
+def text_kind(language: str) -> str:
+    """The kind of collection that texts of a language (ISO 639-1, "" when not known) belong into."""
+    special = {"en": ENGLISH, "zh": "text_chinese"}
+    return special.get(language) or (f"text_{STEMMERS[language]}" if language in STEMMERS else UNKNOWN)
 
 
 def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores":
@@ -41,7 +74,7 @@ def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores"
     Raises LibraryBusy when another process holds the Lite file; LibraryError when the file or the server
     cannot be opened; StorageError when the data folder cannot be written.
     """
-    names = {"text": text_name, "image": image_name}
+    names = {kind: image_name if kind == IMAGE else text_name for kind in KINDS}
     if settings.milvus_uri:
         return Stores(settings.milvus_uri, settings.milvus_token, names, None)
     try:
@@ -60,7 +93,7 @@ def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores"
 
 
 class Stores:
-    """An open library: one collection of text and one of images, both of the current embeddings.
+    """An open library: the collections of text and the one of images, of the current embeddings.
 
     Collections of other embeddings lie beside them untouched. Methods raise LibraryError. Any number of
     threads may search; one at a time may write.
@@ -95,19 +128,23 @@ class Stores:
             self._client.list_collections(timeout=CONNECT_SECONDS)
 
     def get(self, kind: str) -> "MilvusVectorStore | None":
-        """The store of "text" or "image" if it is open."""
+        """The store of this kind if it is open."""
         return self._open.get(kind)
 
-    def dimensions(self, kind: str) -> list[int]:
-        """The dimensions of the collections that the current embedding of this kind has."""
-        prefix = collection_name(kind, self._names[kind], 0).removesuffix("0")
+    def existing(self) -> dict[str, list[int]]:
+        """The collections that the current embeddings have: the dimensions of each, by kind."""
         with self.errors():
             names = self._client.list_collections(timeout=CONNECT_SECONDS)
-        ends = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        return sorted(int(end) for end in ends if end.isdecimal())
+        found: dict[str, list[int]] = {}
+        for kind, embedding in self._names.items():
+            prefix = collection_name(kind, embedding, 0).removesuffix("0")
+            ends = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+            if dimensions := sorted(int(end) for end in ends if end.isdecimal()):
+                found[kind] = dimensions
+        return found
 
     def open(self, kind: str, dimension: int) -> "MilvusVectorStore":
-        """The store of "text" or "image", its collection made if need be. Vectors have `dimension` numbers."""
+        """The store of this kind, its collection made if need be. Vectors have `dimension` numbers."""
         if kind in self._open:
             return self._open[kind]
         from llama_index.vector_stores.milvus import MilvusVectorStore
@@ -115,8 +152,9 @@ class Stores:
 
         name = collection_name(kind, self._names[kind], dimension)
         words: dict[str, Any] = {}
-        if kind == "text":
-            words = {"enable_sparse": True, "sparse_embedding_function": BM25BuiltInFunction(analyzer_params=ANALYZER)}
+        if kind != IMAGE:
+            analyzer = BM25BuiltInFunction(analyzer_params=ANALYZERS[kind])
+            words = {"enable_sparse": True, "sparse_embedding_function": analyzer}
         with self.errors():
             if self._client.has_collection(name):
                 self._check_dimension(name, dimension)
@@ -179,8 +217,8 @@ class Stores:
     def drop(self) -> None:
         """Remove the collections of the current embeddings, whole. The folders still hold every vector."""
         with self.errors():
-            for kind in KINDS:
-                for dimension in self.dimensions(kind):
+            for kind, dimensions in self.existing().items():
+                for dimension in dimensions:
                     self._client.drop_collection(collection_name(kind, self._names[kind], dimension))
             for store in self._open.values():
                 store.client.close()
@@ -233,7 +271,7 @@ class Stores:
 
 
 def collection_name(kind: str, embedding: str, dimension: int) -> str:
-    """Such as text_local_all_minilm_l6_v2_384: another embedding or dimension is another collection."""
+    """Such as text_german_local_all_minilm_l6_v2_384: another embedding or dimension is another collection."""
     return f"{kind}_{re.sub('[^A-Za-z0-9]+', '_', embedding)}_{dimension}"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError
 from pipeline.search.base import safe_name
+from pipeline.search.windows import units
 from pipeline.types import Frame, Media, Passage
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def embed_text(folder: Path, media: Media, embedding: "BaseEmbedding", progress: Callable[[float], None]) -> None:
-    """Embed the passages that have no vector yet and save them, telling `progress` the fraction that is done.
+    """Embed what is searched of the passages and has no vector yet, and save it.
+
+    `progress` is told the fraction that is done.
 
     Raises ModelError, EmbeddingError, StorageError; what was embedded until then is kept.
     """
-    texts = {key_of(passage): passage.text for passage in media.passages if passage.text.strip()}
+    texts = {key_of(unit): unit.text for unit, _ in units(media.passages)}
     _embed(folder, embedding.name, texts, embedding.get_text_embedding_batch, embedding.dimension, progress)
 
 
@@ -48,10 +51,10 @@ def embed_frames(
     _embed(folder, embedding.name, images, embed, embedding.dimension, progress)
 
 
-def missing(folder: Path, items: Sequence[Passage | Frame], name: str) -> list[Passage | Frame]:
-    """Those of the items that have no vector of the embedding `name` yet; blank passages need none."""
+def missing(folder: Path, passages: Sequence[Passage], name: str) -> bool:
+    """Whether something that is searched of the passages has no vector of the embedding `name` yet."""
     have = load_vectors(folder, name)
-    return [item for item in items if key_of(item) not in have and (isinstance(item, Frame) or item.text.strip())]
+    return any(key_of(unit) not in have for unit, _ in units(passages))
 
 
 def load_vectors(folder: Path, name: str) -> dict[str, "np.ndarray"]:

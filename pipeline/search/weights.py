@@ -3,16 +3,44 @@
 In: a folder or a Hugging Face name. Out: models ready to run. Does not know what they are run on.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError
 
-CLIP_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the second is what OpenAI's own repository has
-CLIP_SMALL_FILES = ("config.json", "preprocessor_config.json", "tokenizer*.json", "vocab.json", "merges.txt")
-CLIP_EXAMPLE = "openai/clip-vit-base-patch32"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the second is what older repositories have, OpenAI's for one
 MINILM_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not seen
+CROSS_ENCODER_TOKENS = 512  # question and text together; what published cross-encoders were trained to read
 HUB_SECONDS = 5.0  # for the first word of the hub
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of model that a setting names."""
+
+    setting: str
+    name: str
+    example: str  # a Hugging Face name
+    needed: tuple[tuple[str, ...], ...]  # one file of each group, the weights last
+    fetched: tuple[str, ...]  # patterns of the small files that it may need
+
+
+_CLIP = _Kind(
+    "CLIP_MODEL",
+    "CLIP",
+    "openai/clip-vit-base-patch32",
+    (("config.json",), ("preprocessor_config.json",), WEIGHTS),
+    ("config.json", "preprocessor_config.json", "tokenizer*.json", "vocab.json", "merges.txt"),
+)
+_CROSS_ENCODER = _Kind(
+    "RERANKER",
+    "cross-encoder",
+    "cross-encoder/ms-marco-MiniLM-L6-v2",
+    # Without a vocabulary transformers makes up a tokenizer that knows no word.
+    (("config.json",), ("tokenizer.json", "vocab.txt", "vocab.json"), WEIGHTS),
+    ("config.json", "tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.txt"),
+)
 
 
 def load_minilm() -> tuple[Any, Any]:
@@ -47,7 +75,7 @@ def load_clip(weights: str) -> tuple[Any, Any, Any, str]:
 
     Raises ModelError, within seconds where there is no network.
     """
-    folder = find_clip(weights) or _fetch_clip(weights)
+    folder = find_clip(weights) or _fetch(weights, _CLIP)
     import torch
     from transformers import CLIPModel, CLIPTokenizer
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil  # needs no torchvision
@@ -69,40 +97,86 @@ def find_clip(weights: str) -> Path | None:
 
     Raises ModelError where `weights` is neither a CLIP folder nor a Hugging Face name.
     """
+    return _find(weights, _CLIP)
+
+
+def load_cross_encoder(weights: str) -> tuple[Any, Any, int, str]:
+    """A cross-encoder of one or two labels as (model, tokenizer, most tokens, device), fetched once if not here.
+
+    Raises ModelError, within seconds where there is no network.
+    """
+    folder = find_cross_encoder(weights) or _fetch(weights, _CROSS_ENCODER)
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    _quiet()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    here = {"local_files_only": True, "trust_remote_code": False}  # left open, transformers asks on the terminal
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **here
+        )
+    except Exception as error:  # torch, safetensors and tokenizers each raise their own
+        raise ModelError(f"The cross-encoder in {folder} cannot be loaded. Fetch it again, or set RERANKER.") from error
+    # What the file lacks is filled with random numbers: an embedding model would order by chance.
+    if report["missing_keys"] or model.config.num_labels not in (1, 2) or tokenizer.pad_token is None:
+        raise ModelError(
+            f"RERANKER is {weights}, which does not score a question and a text. "
+            f"Give a cross-encoder of one or two labels, such as {_CROSS_ENCODER.example}."
+        )
+    places = getattr(model.config, "max_position_embeddings", CROSS_ENCODER_TOKENS)
+    tokens = min(CROSS_ENCODER_TOKENS, tokenizer.model_max_length, places)
+    return model.eval().to(device), tokenizer, tokens, device
+
+
+def find_cross_encoder(weights: str) -> Path | None:
+    """The folder of this cross-encoder on this computer, or None where the hub may have it.
+
+    Raises ModelError where `weights` is neither such a folder nor a Hugging Face name.
+    """
+    return _find(weights, _CROSS_ENCODER)
+
+
+def _find(weights: str, kind: _Kind) -> Path | None:
     folder = Path(weights).expanduser()
     if folder.is_dir():
-        if (folder / "config.json").is_file() and any((folder / name).is_file() for name in CLIP_WEIGHTS):
+        lacking = [group for group in kind.needed if not any((folder / name).is_file() for name in group)]
+        if not lacking:
             return folder
-        raise ModelError(f"CLIP_MODEL is {weights}, which lacks config.json or model.safetensors. Give a CLIP folder.")
+        raise ModelError(
+            f"{kind.setting} is {weights}, which lacks {', '.join(group[0] for group in lacking)}. "
+            f"Give a {kind.name} folder."
+        )
     if weights.count("/") != 1 or weights.startswith((".", "/", "~")):
         raise ModelError(
-            f"CLIP_MODEL is {weights}: no such folder, and no Hugging Face name either. "
-            f"Give a folder, or a name such as {CLIP_EXAMPLE}."
+            f"{kind.setting} is {weights}: no such folder, and no Hugging Face name either. "
+            f"Give a folder, or a name such as {kind.example}."
         )
     from huggingface_hub import try_to_load_from_cache
 
-    config, preparation, *found = (
-        try_to_load_from_cache(weights, name) for name in ("config.json", "preprocessor_config.json", *CLIP_WEIGHTS)
-    )
-    whole = isinstance(config, str) and isinstance(preparation, str) and any(isinstance(one, str) for one in found)
-    return Path(config).parent if whole else None
+    found = [[try_to_load_from_cache(weights, name) for name in group] for group in kind.needed]
+    whole = all(any(isinstance(path, str) for path in group) for group in found)
+    return Path(found[0][0]).parent if whole else None
 
 
-def _fetch_clip(weights: str) -> Path:
+def _fetch(weights: str, kind: _Kind) -> Path:
     import httpx2  # what huggingface_hub speaks through, and whose errors it lets out
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    mend = "Connect to the internet, or set CLIP_MODEL to a folder that holds them."
+    mend = f"Connect to the internet, or set {kind.setting} to a folder that holds them."
     try:
         files = {one.rfilename for one in HfApi().model_info(weights, timeout=HUB_SECONDS).siblings or ()}
-        wanted = next((name for name in CLIP_WEIGHTS if name in files), None)
+        wanted = next((name for name in WEIGHTS if name in files), None)
         if wanted is None:
-            raise ModelError(f"{weights} holds no CLIP weights that can be read. Set CLIP_MODEL to a CLIP model.")
-        return Path(snapshot_download(weights, allow_patterns=[*CLIP_SMALL_FILES, wanted]))
+            raise ModelError(
+                f"{weights} holds no {kind.name} weights that can be read. Set {kind.setting} to a {kind.name} model."
+            )
+        return Path(snapshot_download(weights, allow_patterns=[*kind.fetched, wanted]))
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
-        raise ModelError(f"The Hugging Face hub refused {weights} (status {status}). Check CLIP_MODEL.") from error
+        raise ModelError(f"The Hugging Face hub refused {weights} (status {status}). Check {kind.setting}.") from error
     except (httpx2.HTTPError, OSError, ValueError) as error:  # no network, offline mode, disk full
         raise ModelError(f"The weights of {weights} could not be fetched. {mend}") from error
 
