@@ -97,6 +97,7 @@ class _Quiet(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: ChatServer
+    asked: Request  # what is being answered
 
     def do_GET(self) -> None:
         self._record({})
@@ -122,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _record(self, body: dict) -> Request:
         request = Request(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
         self.state.requests.append(request)
+        self.asked = request
         return request
 
     def _over_a_limit(self, request: Request) -> bool:

@@ -1,0 +1,184 @@
+"""The steps of reading one source into its folder: read, embed, describe, divide into chapters.
+
+In: a path and the settings. Out: a media folder with its vectors, and Progress on the way. Each step does only what
+the folder lacks, so that what was done, or paid for, is never done again. Never opens the vector store.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.chat import captions, naming
+from pipeline.errors import AnswerError, MediaNotFound, ModelError, StorageError
+from pipeline.media import folder as folders
+from pipeline.media import look
+from pipeline.media.disk import storage_errors
+from pipeline.media.reading import read_media
+from pipeline.media.video import identify
+from pipeline.search import chapters, embeddings, vectors
+from pipeline.settings import Settings
+from pipeline.types import Coverage, Media, Passage, Progress
+
+Report = Callable[[Progress], None]
+SENTENCES = 4  # of a chapter, that the model names it by
+
+log = logging.getLogger(__name__)
+
+
+def read(path: Path, settings: Settings, again: bool, report: Report) -> Media:
+    """Read a source into its folder, describe its frames where that is on, and embed it. Nothing is done twice.
+
+    Raises SourceError, StorageError, ModelError; EmbeddingError and AnswerError, which leave the folder read: the
+    next call embeds and describes only what is missing. What has no captions yet is embedded all the same.
+    """
+    media_id = identify(path)
+    folder = settings.data_dir / media_id
+    media = None if again else _read_before(folder)
+    if media is None:
+        staging = folders.stage(settings.data_dir, media_id)
+        try:
+            media = read_media(path, media_id, staging, settings, report)
+            _keep_paid(folder, staging)
+            folders.save(media, staging)
+            folders.install(staging, settings.data_dir, media_id)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    elif media.source != str(path):  # the same content elsewhere: playing goes on from there
+        media = replace(media, source=str(path))
+        folders.save(media, folder)
+    media = embed(media, folder, settings, report)  # before captions, which may take an hour: searchable by then
+    media, failure = caption(media, folder, settings, report)
+    media = divide(embed(media, folder, settings, report), folder, settings, report)
+    if failure:  # only now: an endpoint that is down must not cost what was read, nor that it can be searched
+        raise failure
+    return media
+
+
+def _keep_paid(folder: Path, staging: Path) -> None:
+    """Vectors and captions are named by what they were made of, so those of what stayed the same still fit.
+
+    Raises StorageError.
+    """
+    with storage_errors(staging):
+        if (folder / captions.FILE).exists():
+            shutil.copyfile(folder / captions.FILE, staging / captions.FILE)
+        if (folder / "vectors").is_dir():
+            (staging / "vectors").mkdir()
+            for file in (folder / "vectors").glob("*.npz"):
+                shutil.copyfile(file, staging / "vectors" / file.name)
+
+
+def _read_before(folder: Path) -> Media | None:
+    try:
+        return folders.load(folder)
+    except MediaNotFound:
+        return None
+    except StorageError as error:
+        if not isinstance(error.__cause__, ValueError):  # not damaged, but out of reach
+            raise
+        log.warning("%s It is read anew.", error)
+        return None
+
+
+def caption(media: Media, folder: Path, settings: Settings, report: Report) -> tuple[Media, AnswerError | None]:
+    """Describe the frames that have no caption yet, where CAPTIONS is on, and record how far that went.
+
+    Returns the media with what there is among its passages, and why it is not all. Raises StorageError.
+    """
+    if not settings.captions:
+        return media, None
+    failure = None
+    try:
+        captions.describe(media.frames, folder, settings, report)
+    except AnswerError as error:
+        failure = error
+    now = folders.load(folder)  # another process may have read it anew, or removed it, which must hold
+    made = captions.load(now.frames, folder, settings.vllm_model)
+    # Another model's are replaced, but not by nothing.
+    replaced = {one.image for one in made} if failure else {frame.image for frame in now.frames}
+    others = [one for one in now.passages if not (one.kind == "caption" and one.image in replaced)]
+    media = replace(
+        now,
+        passages=tuple(sorted([*others, *made], key=lambda p: (p.start, p.kind))),
+        coverage={**now.coverage, "captions": _captioned(now, made, settings.vllm_model, failure)},
+    )
+    if media != now:
+        folders.save(media, folder)
+    return media, failure
+
+
+def _captioned(media: Media, made: Sequence[Passage], model: str, failure: AnswerError | None) -> Coverage:
+    if failure:
+        return Coverage("partly" if made else "off", by=model if made else "", note=str(failure))
+    if not media.frames:
+        return Coverage("absent", note="There are no pictures to describe.")
+    if without := len(media.frames) - len(made):
+        note = f"{model} had no words for {without} of {len(media.frames)} pictures. Read the video again to ask anew."
+        return Coverage("partly" if made else "absent", by=model, note=note)
+    return Coverage("read", by=model)
+
+
+def embed(media: Media, folder: Path, settings: Settings, report: Report) -> Media:
+    """Embed what the folder lacks in the current embeddings, and record in its coverage what was used.
+
+    Raises EmbeddingError, StorageError; ModelError where a named model cannot be had.
+    """
+    coverage = dict(media.coverage)
+    try:
+        for part, embed_part in (("text", _embed_text), ("pictures", _embed_frames)):
+            coverage[part] = Coverage("off", note="Not searchable yet: read the video again, or run a reindex.")
+            report(Progress(part, 0.0))
+            coverage[part] = embed_part(media, folder, settings, report)
+    finally:  # also when a service fails: what was read stays, and says how far it can be searched
+        if coverage != media.coverage:
+            # As it is now: another process may have read it anew, or removed it, which must hold.
+            media = replace(folders.load(folder), coverage=coverage)
+            folders.save(media, folder)
+    return media
+
+
+def divide(media: Media, folder: Path, settings: Settings, report: Report) -> Media:
+    """Make the chapters of a media that has none, from what was embedded, and record them. Raises StorageError."""
+    named = media.coverage.get("chapters", Coverage("off"))
+    if media.chapters and not (named.state == "partly" and settings.vllm_base_url):  # else the model is asked anew
+        return media
+    report(Progress("chapters", 0.0))
+    now = folders.load(folder)  # as it is now: another process may have read it anew, or removed it, which must hold
+    known = vectors.load_vectors(folder, embeddings.text_embedding(settings).name)
+    made = chapters.cut(now, known, look.changes(folder, now.frames))
+    coverage = Coverage("read" if made else "absent", by="own words" if made else "")
+    if settings.vllm_base_url and len(made) > 1:
+        said = [" ".join(one.text for one in chapters.outline(now, known, chapter, SENTENCES)) for chapter in made]
+        try:
+            titles = naming.name(settings, said)
+            made = tuple(replace(one, title=title) for one, title in zip(made, titles, strict=True))
+            coverage = Coverage("read", by=settings.vllm_model)
+        except AnswerError as error:  # their own words name them as well, and it is said
+            coverage = Coverage("partly", by="own words", note=f"The model did not name the chapters. {error}")
+    media = replace(now, chapters=made, coverage={**now.coverage, "chapters": coverage})
+    folders.save(media, folder)
+    report(Progress("chapters", 1.0))
+    return media
+
+
+def _embed_text(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
+    if not media.passages:
+        return Coverage("absent", note="There are no words to search.")
+    model = embeddings.text_embedding(settings)
+    vectors.embed_text(folder, media, model, lambda done: report(Progress("text", done)))
+    return Coverage("read", by=model.name)
+
+
+def _embed_frames(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
+    if not media.frames:
+        return Coverage("absent", note="There are no pictures to search.")
+    model = embeddings.image_embedding(settings)
+    try:
+        vectors.embed_frames(folder, media, model, lambda done: report(Progress("pictures", done)))
+    except ModelError as error:
+        if settings.clip_model:  # named in the settings: used, or an error
+            raise
+        return Coverage("off", note=f"Frames are found by their time and the text on them. {error}")
+    return Coverage("read", by=model.name)
