@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from pipeline.chat.citations import check, cue, find
+from pipeline.chat.citations import check, cue, find, uncited
 from pipeline.chat.markup import neutralise
 from pipeline.times import stamp
 from pipeline.types import Evidence, Frame, Moment, Passage
@@ -73,6 +73,103 @@ def test_a_time_is_supported_by_the_evidence_that_was_sent() -> None:
         (225, True),
         (250, False),
     ]
+
+
+def test_a_time_between_two_sentences_is_supported_only_by_a_picture() -> None:
+    said = (Passage(60, 64, "One.", "speech"), Passage(75, 80, "Two.", "speech"))
+    moment = Moment("a", 60, 80, 1, said)
+    times = "[1:00] [1:05] [1:09] [1:14] [1:20]"
+    assert [c.supported for c in check(times, Evidence("?", (moment,)))] == [True, True, False, True, True]
+    shown = Moment("a", 60, 80, 1, said, (Frame(66, 72, "f.jpg"),))
+    assert all(c.supported for c in check(times, Evidence("?", (shown,))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The loss falls [1:02].",
+        "The loss falls. [1:02]",
+        "The loss falls. [1:02][1:05]",
+        "The loss falls. [1:02] It rises. [1:05] It stays [1:09].",
+        "[1:02] The loss falls. [1:05] It rises. [1:09] It stays.",
+        "**[1:02]** The loss falls. **[1:05]** It rises.",
+        "“The loss falls.” (1:02)",
+        "The loss, e.g. with Adam, is 3.5 and falls by 0.2 vs. SGD [1:02].",
+        "Dr. J. Smith of the U.S. Army says so [1:02].",
+        "They use it for 1.5 h, i.e. 90 min. [1:02]",
+        "損失は下がる[1:02]。それから上がる。[1:05]",
+        "Why does it fall? なぜ？",
+        "Hello! Sure. Yes, it does. You’re welcome! Sorry about that. If you have more questions, let me know.",
+        "I do not find it in the video.",
+        "I couldn't find anything about cars in the evidence.",
+        "The video does not mention a red car.",
+        "This does not seem to be in the video. The nearest is a blue one [1:02].",
+        "It is not specified. No information about it was found.",
+        "The steps are:\n\n1. Mix it. Then stir it [0:10].\n2. **Bake**: 20 min (0:30)",
+        "## Steps\n\n**In short**\n\n- Mix it [0:10]\n- Bake it [0:30]\n\n---",
+        "| step | time |\n|---|---|\n| mix | [0:10] |\n| bake | [0:30] |",
+        "It says this [0:10]:\n```\nx = 1. Then more. And more.\n```",
+        "The loss\nfalls [1:02].",
+        "It is mentioned at [0:10] and [0:30]. These are the ones found. There may be more.",
+        "In all, 2 places were found: [0:10], [0:30].",
+        "",
+    ],
+)
+def test_an_answer_that_cites_what_it_states_has_no_uncited_sentence(text: str) -> None:
+    assert uncited(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("The loss falls.", ["The loss falls."]),
+        ("The loss falls [1:02]. It rises.", ["It rises."]),
+        ("It rises. The loss falls [1:02].", ["It rises."]),
+        ("It falls. [1:02] It rises. It stays. [1:09]", ["It rises."]),
+        ("“It falls.” [1:02] “It rises.”", ["“It rises.”"]),
+        ("At 10:30 we meet.", ["At 10:30 we meet."]),
+        ("He says “stop”. Is it so? It is 3.5 at most.", ["He says “stop”.", "It is 3.5 at most."]),
+        ("He does not use dropout.", ["He does not use dropout."]),
+        ("If you mix it, it gets hot. Sure, the loss falls.", ["If you mix it, it gets hot.", "Sure, the loss falls."]),
+        ("No, the loss rises. Photosynthesis.", ["No, the loss rises.", "Photosynthesis."]),
+        ("損失は下がる。次に上がる[1:05]。", ["損失は下がる。"]),
+        ("- Mix it [0:10]\n- Bake it\n* **Cool it**: on a rack", ["Bake it", "**Cool it**: on a rack"]),
+        ("| step | time |\n|---|---|\n| mix | [0:10] |\n| bake | none |", ["| bake | none |"]),
+        ("The loss falls [1:02]\nIt rises", ["It rises"]),
+        ("It shows this:\n```\nx = 1\n```\nThen it ends.", ["Then it ends."]),
+    ],
+)
+def test_a_sentence_that_states_something_without_a_time_is_named(text: str, sentences: list[str]) -> None:
+    assert list(uncited(text)) == sentences
+
+
+def test_whatever_is_written_every_uncited_sentence_stands_in_the_text() -> None:
+    chance = random.Random(1)
+    signs = [
+        "It falls",
+        ". ",
+        "[1:02]",
+        "\n",
+        "- ",
+        "| ",
+        "```",
+        "**",
+        "e.g.",
+        "?",
+        ":",
+        "。",
+        "…",
+        "(0:05)",
+        " ",
+        "1. ",
+        "“",
+        "”",
+    ]
+    for _ in range(1000):
+        text = "".join(chance.choice(signs) for _ in range(12))
+        found = uncited(text)
+        assert all(one and one in text and not find(one) for one in found), text
+        assert list(found[: len(uncited(text, whole=False))]) == list(uncited(text, whole=False))
 
 
 DANGEROUS = [
@@ -165,6 +262,7 @@ def test_times_are_still_found_in_what_is_drawn() -> None:
         (Passage(69.97, 89.9, "a slide", "screen"), 70.0),  # at 69 s another slide still stands
         (Passage(69.97, 89.9, "words", "speech"), 69.97),  # none of them is cut off
         (Frame(7.1, 50.8, "frames/7.jpg"), 8.0),
+        (Passage(7.1, 50.8, "A red car.", "caption", "frames/7.jpg"), 8.0),
         (Frame(7.0, 50.8, "frames/7.jpg"), 7.0),
         (Frame(7.1, 7.4, "frames/7.jpg"), 7.1),  # gone before the next second
         (Moment("m", 69.97, 89.9, 1.0, (Passage(69.97, 89.9, "a slide", "screen"),)), 70.0),

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.chat import vision
 from pipeline.chat.call import Deadlines
 from pipeline.chat.reply import Reply
-from pipeline.errors import AnswerError, StorageError
+from pipeline.errors import AnswerError
 from pipeline.settings import Settings
 from pipeline.types import Evidence, Frame, Moment, Passage, Turn
 
@@ -26,6 +26,11 @@ WAITING_IN_VAIN = {
     "drip midway": Deadlines(read=1.2),
     "silent midway": Deadlines(read=1.2),
 }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learned() -> None:
+    vision._rooms.clear()  # of a server of another test, whose port may come again
 
 
 @pytest.fixture
@@ -329,10 +334,46 @@ def test_stop_after_the_end_changes_nothing(ask) -> None:
     assert reply.finish == "stop"
 
 
-def test_a_picture_that_is_gone_says_what_to_do(ask, pictures: Path) -> None:
+def test_a_picture_that_is_gone_is_passed_over_and_that_is_said(ask, pictures: Path) -> None:
     (pictures / "0.jpg").unlink()
-    with chat_server() as server, pytest.raises(StorageError, match=r"0\.jpg cannot be read.*read it again"):
-        list(ask(server))
+    with chat_server() as server:
+        reply = ask(server)
+        assert "".join(reply).startswith("The diagram")
+        assert server.chats[0].images == 4, "the next ones take its place"
+    assert [frame.image for moment in reply.evidence.moments for frame in moment.frames] == [
+        f"{number}.jpg" for number in (1, 2, 3, 4)
+    ]
+    assert reply.evidence.moments[0].passages, "its words stay"
+    assert [note for note in reply.evidence.notes if note.startswith("1 picture that fit could not be read")]
+
+
+def test_without_any_picture_left_the_words_answer(ask, pictures: Path) -> None:
+    for picture in pictures.glob("*.jpg"):
+        picture.unlink()
+    with chat_server() as server:
+        reply = ask(server)
+        assert "".join(reply).startswith("The diagram")
+        assert server.chats[0].images == 0
+        assert "words of part 0" in server.chats[0].text
+    assert len(reply.evidence.notes) == 1
+
+
+def test_sentences_without_a_time_are_named_once_the_answer_has_ended(ask) -> None:
+    with chat_server("gated", words=("It falls.", " It", " rises [0:05].", " It stays.", " Why?")) as server:
+        reply = ask(server)
+        words = iter(reply)
+        next(words)
+        assert reply.uncited == ()
+        server.gate.set()
+        list(words)
+    assert reply.uncited == ("It falls.", "It stays.")
+
+
+def test_the_sentence_in_which_an_answer_was_cut_off_is_not_held_against_it(ask) -> None:
+    with chat_server("cut off", words=("It falls.", " It rises [0:05].", " It then di")) as server:
+        reply = ask(server)
+        list(reply)
+    assert (reply.finish, reply.uncited) == ("length", ("It falls.",))
 
 
 def test_probe_learns_models_context_and_image_limit(settings: Settings) -> None:

@@ -39,6 +39,10 @@ class UnknownModel(AnswerError):
     """The endpoint does not serve this model."""
 
 
+class Wordless(AnswerError):
+    """The answer came to its end, and there was no word in it."""
+
+
 class Endpoint:
     """The endpoint that the settings name."""
 
@@ -150,7 +154,7 @@ class Endpoint:
         if finish in ("error", "abort", "content_filter"):
             raise self._failed(f"the answer was ended with {finish!r}")
         if not worded:
-            raise AnswerError(
+            raise (Wordless if finish else AnswerError)(
                 f"The chat endpoint {self.where} ended the answer without a word. Ask again in other words; "
                 f"if it stays so, check that {self.model} is a chat model."
             )

@@ -1,25 +1,32 @@
-"""The answer without a model: the evidence itself, quoted with its times. Pure.
+"""The answer without a model: the evidence itself, quoted with its times, as the kind of question wants it. Pure.
 
 Knows the evidence and the question, nothing of endpoints.
 """
 
-import re
-from collections.abc import Generator, Mapping
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Mapping
 
+from pipeline.chat import excerpts
 from pipeline.chat.citations import cue
+from pipeline.chat.excerpts import LENGTH, Excerpt
+from pipeline.chat.lines import SPOKEN
 from pipeline.chat.reply import Reply
-from pipeline.chat.words import content_words, root
+from pipeline.chat.selection import spread
 from pipeline.times import stamp
-from pipeline.types import Evidence, Passage
+from pipeline.types import Evidence, Moment
 
 QUOTES = 3
-QUOTE_LENGTH = 320  # characters
+SHORT = 160  # characters, of a quote in a long list
+LIST = 24  # lines of an outline or a list of places
+SHOWN = 6  # quotes of the moment that the player stands at
 TIMES_OF_FRAMES = 3
-VERBS = {"speech": "said", "subtitle": "in the subtitles", "screen": "on screen"}
+VERBS = {"speech": "said", "subtitle": "in the subtitles", "screen": "on screen", "caption": "the picture shows"}
+QUOTED = "No chat model is set up, so these are quotes from the video, not a written answer"
+NOT_NEAR = "This does not seem to be in the video."
 
 
 def answer(evidence: Evidence, titles: Mapping[str, str]) -> Reply:
-    """The best passages, best first; where there are none, the times of the best frames.
+    """What was found, as quotes; where there are no words, the times of the best frames.
 
     titles: media id -> title, named where the evidence is of several videos.
     """
@@ -37,87 +44,116 @@ def _write(evidence: Evidence, titles: Mapping[str, str]) -> str:
     def place(media: str) -> str:
         return f" in “{titles.get(media, media)}”" if several else ""
 
-    quotes = _best(evidence)
+    if not evidence.moments:
+        return "Nothing in the video was found for this question. Try it in other words."
+    if not evidence.near:
+        return f"{NOT_NEAR}\n\n{_nearest(evidence, place, 'The nearest that was found')}"
+    return _BY_KIND.get(evidence.kind, _nearest)(evidence, place)
+
+
+Place = Callable[[str], str]  # media id -> where it is, "" with one video
+
+
+def _nearest(evidence: Evidence, place: Place, opening: str = QUOTED) -> str:
+    quotes = excerpts.best(evidence)[:QUOTES]
     if quotes:
-        lines = ["No chat model is set up, so these are quotes from the video, not a written answer:", ""]
-        for media, passage in quotes:
-            start, text = _shorten(passage, evidence.question)
-            lines.append(f"- [{stamp(start)}]{place(media)} {VERBS.get(passage.kind, passage.kind)}: “{text}”")
-        return "\n".join(lines)
+        return _block(f"{opening}:", (_line(quote, place) for quote in quotes))
     frames = dict.fromkeys((moment.media, cue(moment.frames[0])) for moment in evidence.moments if moment.frames)
-    if frames:
-        times = ", ".join(f"[{stamp(start)}]{place(media)}" for media, start in list(frames)[:TIMES_OF_FRAMES])
-        return (
-            "No chat model is set up, so this is what was found, not a written answer. "
-            f"No words in the video fit the question; the pictures that fit best are at {times}."
-        )
-    return "Nothing in the video was found for this question. Try it in other words."
+    times = ", ".join(f"[{stamp(start)}]{place(media)}" for media, start in list(frames)[:TIMES_OF_FRAMES])
+    if opening != QUOTED:
+        return f"{opening}: the pictures at {times}."
+    return (
+        "No chat model is set up, so this is what was found, not a written answer. "
+        f"No words in the video fit the question; the pictures that fit best are at {times}."
+    )
 
 
-def _best(evidence: Evidence) -> list[tuple[str, Passage]]:
-    """One passage of each moment first, best moment first; then the second ones, and so on."""
-    roots = _roots(evidence.question)
-    ranked = [
-        (moment.media, sorted(moment.passages, key=lambda passage: -len(roots & _roots(passage.text))))
-        for moment in evidence.moments
-    ]
-    chosen: list[tuple[str, Passage]] = []
-    for depth in range(max((len(passages) for _, passages in ranked), default=0)):
-        for media, passages in ranked:
-            if depth < len(passages) and not any(
-                media == other and _same(passages[depth], passage) for other, passage in chosen
-            ):
-                chosen.append((media, passages[depth]))
-    return chosen[:QUOTES]
+def _outline(evidence: Evidence, place: Place) -> str:
+    chapters = spread(evidence.moments, LIST)
+    of_all = f" ({len(chapters)} of {len(evidence.moments)})" if len(chapters) < len(evidence.moments) else ""
+    lines = []
+    for moment in chapters:
+        quote = next(iter(excerpts.one_by_one(moment, evidence.question, SHORT)), None)
+        if moment.title:
+            words = f": [{stamp(quote.start)}] {_words(quote)}" if quote else ""
+            lines.append(f"- [{stamp(moment.start)}]{place(moment.media)} {_flat(moment.title)}{words}")
+        else:
+            lines.append(_line(quote, place) if quote else _bare(moment, place))
+    return _block(f"{QUOTED}. Chapters{of_all}:", lines)
 
 
-def _same(one: Passage, other: Passage) -> bool:
-    """Whether two passages hold mostly the same words at the same time: overlaps, subtitles of what is said."""
-    if one.start >= other.end or other.start >= one.end:
-        return False
-    words, others = _roots(one.text), _roots(other.text)
-    return len(words & others) >= 0.6 * min(len(words), len(others))
+def _beside(evidence: Evidence, place: Place) -> str:
+    """What comes right after or before something, then the thing itself."""
+    moment, rest = evidence.moments[0], dataclasses.replace(evidence, moments=evidence.moments[1:])
+    read = excerpts.in_order if evidence.kind == "after" else excerpts.leading_up
+    found = read(moment, evidence.question)
+    spoken = [one for one in found if one.kind in SPOKEN][:1]
+    shown = [one for one in found if one.kind not in SPOKEN][:1]
+    lines = [_line(one, place) for one in (*spoken, *shown)]
+    text = _block(f"{QUOTED}. What comes right {evidence.kind}:", lines or [_bare(moment, place)])
+    if anchors := [one for one in excerpts.best(rest) if one not in found][: QUOTES - 1]:
+        text += f"\n\n{_block(f'It comes right {evidence.kind} this:', (_line(one, place) for one in anchors))}"
+    return text
 
 
-def _roots(text: str) -> set[str]:
-    return {root(word) for word in content_words(text)}
+def _places(evidence: Evidence, place: Place) -> str:
+    """Every place that was found, in the order of the video."""
+    moments, kind = evidence.moments, evidence.kind
+    chosen = moments[-LIST:] if kind == "last" else moments[:LIST]
+    length = LENGTH if len(moments) == 1 else SHORT
+    found = [(moment, next(iter(excerpts.best_of(moment, evidence.question, length)), None)) for moment in chosen]
+    lines = [_line(quote, place) if quote else _bare(moment, place) for moment, quote in found]
+    if left := len(moments) - len(chosen):
+        lines.append(f"- and {left} {'earlier' if kind == 'last' else 'later'}")
+    if kind in ("first", "last"):
+        moment, quote = found[0 if kind == "first" else -1]
+        opening = f"The {kind} place that was found is at [{stamp(quote.start if quote else cue(moment))}]"
+        opening += place(moment.media) + (". All that were found, in order" if len(moments) > 1 else "")
+    else:
+        count = f"{len(moments)} place{'s' * (len(moments) > 1)}"
+        opening = f"Found {count} where words or pictures are near to the question"
+        opening += "; there may be more, and not each must be meant" if kind == "count" else ""
+    return _block(f"{QUOTED}. {opening}:", lines)
 
 
-def _shorten(passage: Passage, question: str) -> tuple[float, str]:
-    """(time, text): the sentences around the matching words, at most QUOTE_LENGTH characters.
-
-    The time stays that of the passage for what is on screen; within speech it moves with the words that were
-    dropped before the quote, assuming an even pace, so that it still lies within the passage.
-    """
-    text = " ".join(passage.text.split()).replace("“", "‘").replace("”", "’")
-    if len(text) <= QUOTE_LENGTH:
-        return cue(passage), text
-    roots = _roots(question)
-    sentences = [s for s in re.split(r"(?<=[.!?…])\s+|(?<=[。！？])", text) if s]
-    best = (-1, 0, "")  # matches, first sentence, quote
-    for first in range(len(sentences)):
-        quote = sentences[first]
-        for sentence in sentences[first + 1 :]:
-            if len(quote) + 1 + len(sentence) > QUOTE_LENGTH:
-                break
-            quote += " " + sentence
-        if (matches := len(roots & _roots(quote))) > best[0]:
-            best = (matches, first, quote)
-    _, first, quote = best
-    quote, skipped = _cut(quote, roots)
-    begin = text.index(sentences[first]) + skipped
-    moved = 0.0 if passage.kind == "screen" else (passage.end - passage.start) * begin / len(text)
-    return cue(passage) + moved, ("… " if begin else "") + quote + ("" if text.endswith(quote) else " …")
+def _now(evidence: Evidence, place: Place) -> str:
+    moment = evidence.moments[0]
+    lines = [_line(one, place) for one in excerpts.in_order(moment, evidence.question)[:SHOWN]]
+    # Without brackets: where the stretch begins and ends nothing need be said.
+    opening = f"What is said and shown from {stamp(moment.start)} to {stamp(moment.end)}, where the player stands"
+    return _block(f"{QUOTED}. {opening}:", lines or [_bare(moment, place)])
 
 
-def _cut(sentence: str, roots: set[str]) -> tuple[str, int]:
-    """(quote, characters skipped): a sentence that is too long by itself, cut between words near the match."""
-    if len(sentence) <= QUOTE_LENGTH:
-        return sentence, 0
-    words = list(re.finditer(r"\S+", sentence))
-    match = next((word.start() for word in words if _roots(word[0]) & roots), 0)
-    from_ = next((w.start() for w in words if w.start() >= match - QUOTE_LENGTH // 2), 0) if match else 0
-    kept = [word for word in words if word.start() >= from_ and word.end() <= from_ + QUOTE_LENGTH]
-    if not kept:  # a script without spaces
-        return sentence[:QUOTE_LENGTH], 0
-    return sentence[from_ : kept[-1].end()], from_
+_BY_KIND = {
+    "whole": _outline,
+    "after": _beside,
+    "before": _beside,
+    "first": _places,
+    "last": _places,
+    "every": _places,
+    "count": _places,
+    "now": _now,
+}
+
+
+def _block(opening: str, lines: Iterable[str]) -> str:
+    return "\n".join([opening, "", *lines])
+
+
+def _line(quote: Excerpt, place: Place) -> str:
+    return f"- [{stamp(quote.start)}]{place(quote.media)} {_words(quote)}"
+
+
+def _words(quote: Excerpt) -> str:
+    return f"{VERBS.get(quote.kind, quote.kind)}: “{quote.text}”"
+
+
+def _bare(moment: Moment, place: Place) -> str:
+    """A moment without words."""
+    if moment.frames:
+        return f"- [{stamp(cue(moment.frames[0]))}]{place(moment.media)} a picture, without words"
+    return f"- {stamp(moment.start)} to {stamp(moment.end)}{place(moment.media)}: neither words nor a picture"
+
+
+def _flat(title: str) -> str:
+    return " ".join(title.replace("[", "(").replace("]", ")").split())

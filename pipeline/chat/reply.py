@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 
-from pipeline.chat.citations import check
+from pipeline.chat.citations import check, uncited
 from pipeline.types import Citation, Evidence
 
 
@@ -36,6 +36,13 @@ class Reply:
     def citations(self) -> tuple[Citation, ...]:
         """The times cited in what has arrived, and whether the evidence bears each out."""
         return check(self.text, self.evidence)
+
+    @property
+    def uncited(self) -> tuple[str, ...]:
+        """The sentences that state something without a time, once the answer has ended; of quotes, none."""
+        if self.finish is None or self.answered_by == "quotes":
+            return ()
+        return uncited(self.text, whole=self.finish == "stop")
 
     def stop(self) -> None:
         """End it now, from any thread. Does nothing once it has finished."""

@@ -5,6 +5,7 @@ found, nor how requests travel (endpoint.py), nor how words are drawn.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from pipeline.chat.faults import Refusal
 from pipeline.chat.pictures import data_url, png, size
 from pipeline.chat.prompt import Prompt, Room, smaller, write
 from pipeline.chat.reply import Reply
-from pipeline.errors import StorageError
 from pipeline.settings import Settings
 from pipeline.types import Evidence, Frame, Turn
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import openai
 
 IMAGES_PROBED = 16
+
+log = logging.getLogger(__name__)
 
 # What was learned of each (endpoint, model), for the life of the process.
 _rooms: dict[tuple[str, str], Room] = {}
@@ -51,23 +53,23 @@ def answer(
     """Answer from the evidence. Nothing is sent before the reply is iterated; that raises AnswerError.
 
     titles: media id -> title. history: oldest first. picture: (media id, Frame) -> JPEG file.
-    A refusal as too long, or as too many images, is followed by one smaller try.
+    A refusal as too long, or as too many images, is followed by one smaller try. A picture whose file is gone is
+    passed over, and the reply's evidence says so.
     """
     endpoint = Endpoint(settings, deadlines)
     who = (settings.vllm_base_url, settings.vllm_model)
-    files: dict[tuple[str, Frame], bytes] = {}
-
-    def read(media: str, frame: Frame) -> bytes:
-        if (media, frame) not in files:
-            files[media, frame] = _read(picture(media, frame))
-        return files[media, frame]
-
-    def written(room: Room) -> Prompt:
-        prompt = write(evidence, titles, history, room, lambda media, frame: size(read(media, frame)))
-        reply.evidence = prompt.evidence
-        return prompt
 
     def work(line: Line, say: Callable[[str], None]) -> str:
+        there, files = _read(evidence, picture)
+
+        def read(media: str, frame: Frame) -> bytes:
+            return files[media, frame]
+
+        def written(room: Room) -> Prompt:
+            prompt = write(there, titles, history, room, lambda media, frame: size(read(media, frame)))
+            reply.evidence = prompt.evidence
+            return prompt
+
         with endpoint.client(line) as client:
             room = _rooms.get(who) or _ask_room(endpoint, client, line)
             prompt = written(room)
@@ -145,11 +147,24 @@ def _messages(prompt: Prompt, read: Callable[[str, Frame], bytes]) -> list[dict]
     ]
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(
-            f"The picture {path.name} cannot be read from the library ({error.strerror}). "
-            "Remove the video from the library and read it again."
-        ) from error
+def _read(evidence: Evidence, picture: Callable[[str, Frame], Path]) -> tuple[Evidence, dict[tuple[str, Frame], bytes]]:
+    """The evidence without the pictures that cannot be read, and the JPEGs of the others."""
+    files: dict[tuple[str, Frame], bytes] = {}
+    gone = 0
+    for media, frame in dict.fromkeys((moment.media, frame) for moment in evidence.moments for frame in moment.frames):
+        try:
+            files[media, frame] = picture(media, frame).read_bytes()
+        except OSError as error:
+            log.warning("The picture of %s at %.1f s cannot be read: %s", media, frame.start, error)
+            gone += 1
+    if not gone:
+        return evidence, files
+    moments = tuple(
+        dataclasses.replace(moment, frames=tuple(frame for frame in moment.frames if (moment.media, frame) in files))
+        for moment in evidence.moments
+    )
+    note = (
+        f"{gone} {'picture' if gone == 1 else 'pictures'} that fit could not be read and went unseen by the model. "
+        "If it stays so, remove the video from the library and read it again."
+    )
+    return dataclasses.replace(evidence, moments=moments, notes=(*evidence.notes, note)), files
