@@ -1,4 +1,4 @@
-"""The command line: python -m pipeline ingest | ask | search | list | show | remove | reindex | doctor.
+"""The command line: python -m pipeline ingest | ask | search | list | show | remove | reindex | evaluate | doctor.
 
 In: arguments. Out: words for a person, or JSON lines for a program (--json); progress on a terminal.
 Exit codes: 0 done, 1 something failed (one line on standard error says what), 2 wrong usage, 130 Ctrl-C.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from pipeline import build
+from pipeline import build, evaluate, questions, tables
 from pipeline.chat.citations import cue
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
@@ -76,6 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", _remove, "remove a video from the library; the original file stays", as_json=False)
     remove.add_argument("id", metavar="ID")
     command("reindex", _reindex, "make the index anew from the folders; nothing is read again", as_json=False)
+    measure = command("evaluate", _evaluate, "measure what is found for questions whose answers are known")
+    measure.formatter_class = argparse.RawDescriptionHelpFormatter
+    measure.epilog = f"{questions.HELP}\n{evaluate.HELP}"
+    measure.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    measure.add_argument("--limit", type=_positive, metavar="N", help="N questions, spread evenly over all of them")
+    measure.add_argument("--settings", default="", metavar="NAME,NAME", help="these alone; see below")
+    instead = measure.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--curve", action="store_true", help="what each threshold would refuse, of the default setting"
+    )
+    instead.add_argument("--answers", action="store_true", help="let the model answer, and judge its answers")
     command("doctor", _doctor, "check every part and say what to do next")
     return parser
 
@@ -84,6 +95,12 @@ def _count(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 100:
         raise argparse.ArgumentTypeError("give a number from 1 to 100")
+    return number
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("give a number from 1 on")
     return number
 
 
@@ -122,15 +139,19 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
                 "answer": reply.text,
                 "answered_by": reply.answered_by,
                 "citations": [dataclasses.asdict(citation) for citation in reply.citations],
+                "uncited": list(reply.uncited),
                 "finish": reply.finish,
             }
         )
     else:
         print(f"\n\nanswered by {reply.answered_by}; found:")
         _say_moments(pipeline, reply.evidence.moments)
+        _say_notes(reply.evidence)
         unsupported = [stamp(c.time) for c in reply.citations if not c.supported]
         if unsupported:
             print(f"not in the evidence: {', '.join(unsupported)}")
+        for sentence in reply.uncited:
+            print(f"without a time: {sentence}")
     if fault:
         raise fault
     return 0
@@ -145,7 +166,10 @@ def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
     if options.json:
         _say_json(_found(pipeline, evidence))
     elif evidence.moments:
+        if not evidence.near:
+            print("This does not seem to be in the library. The nearest that was found:")
         _say_moments(pipeline, evidence.moments)
+        _say_notes(evidence)
     else:
         print("Nothing found.")
     return 0
@@ -178,7 +202,11 @@ def _show(pipeline: Pipeline, options: argparse.Namespace) -> int:
     if options.json:
         _say_json(
             _ingested(media.source, media, None)
-            | {"language": media.language, "folder": str(pipeline.folder(media.id))}
+            | {
+                "language": media.language,
+                "folder": str(pipeline.folder(media.id)),
+                "chapters": [dataclasses.asdict(chapter) for chapter in media.chapters],
+            }
         )
         return 0
     print(_summary(media))
@@ -188,6 +216,8 @@ def _show(pipeline: Pipeline, options: argparse.Namespace) -> int:
         + ("" if Path(media.source).exists() else "  (no longer there: only playing needs it)")
     )
     print(f"  folder    {pipeline.folder(media.id)}")
+    for chapter in media.chapters:
+        print(f"  {stamp(chapter.start):>8}  {chapter.title}")
     return 0
 
 
@@ -204,6 +234,37 @@ def _reindex(pipeline: Pipeline, options: argparse.Namespace) -> int:
     for problem in problems:
         _say_error(problem)
     return int(bool(problems))
+
+
+def _evaluate(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    names = [name.strip() for name in options.settings.split(",") if name.strip()]
+    evaluate.choose(names, ())  # a wrong name is said before anything is read
+    with _ProgressLine() as line:
+        every = questions.load(options.files, pipeline, line.show)
+    asked = evaluate.with_expected(pipeline.settings, every) if options.answers else every
+    chosen = questions.sample(asked, options.limit)
+    if len(chosen) < len(asked):
+        _note(f"a sample of {len(chosen):,} of {len(asked):,} questions, spread evenly")
+    settings = evaluate.choose(names or (["default"] if options.curve else []), pipeline.list()[0])
+    for one in () if options.answers else settings:
+        if one.equal:
+            _note(f"here these equal {one.name}, for want of pictures or text on screen: {', '.join(one.equal)}")
+    with _ProgressLine() as line:
+        if options.answers:
+            _note(evaluate.cost(pipeline, chosen))
+            rows, table = evaluate.answers(pipeline, chosen, line.show, _note), tables.answers
+        elif options.curve:
+            rows, table = evaluate.refusals(pipeline, chosen, settings, line.show), tables.refusal
+        else:
+            rows, table = evaluate.measure(pipeline, chosen, settings, line.show), tables.retrieval
+        found = []
+        for row in rows:
+            found.append(row)
+            if options.json:  # at once: all of them may take long
+                _say_json(dataclasses.asdict(row))
+    for text in () if options.json else table(found):
+        print(text)
+    return 0
 
 
 def _doctor(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -225,6 +286,10 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def _note(text: str) -> None:
+    print(f"note: {_one_line(text)}", file=sys.stderr)
+
+
 def _say_error(text: object) -> None:
     print(f"error: {_one_line(text)}", file=sys.stderr)
 
@@ -244,10 +309,16 @@ def _say_coverage(media: Media) -> None:
 def _say_moments(pipeline: Pipeline, moments: Sequence[Moment]) -> None:
     titles = {moment.media: pipeline.get(moment.media).title for moment in moments}
     for moment in moments:
-        print(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {titles[moment.media]}  ({'; '.join(moment.why)})")
+        name = f"{moment.title} · {titles[moment.media]}" if moment.title else titles[moment.media]
+        print(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {name}  ({'; '.join(moment.why)})")
         for passage in moment.passages:
             text = " ".join(passage.text.split())
             print(f"      [{stamp(cue(passage))}] {passage.kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
+
+
+def _say_notes(evidence: Evidence) -> None:
+    for note in evidence.notes:
+        print(f"note: {note}")
 
 
 class _ProgressLine:
@@ -293,11 +364,16 @@ def _ingested(path: str, media: Media | None, error: str | None) -> dict:
 def _found(pipeline: Pipeline, evidence: Evidence) -> dict:
     return {
         "question": evidence.question,
+        "kind": evidence.kind,
+        "near": evidence.near,
+        "nearness": evidence.nearness,
+        "notes": list(evidence.notes),
         "moments": [
             {
                 "media": moment.media,
                 "start": float(moment.start),
                 "end": float(moment.end),
+                "title": moment.title,
                 "score": float(moment.score),
                 "why": list(moment.why),
                 "passages": [

@@ -42,10 +42,10 @@ def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, 
     code, out, err = run(capsys, "search", "--json", "--limit", "2", read, "green pigment")
     (found,) = lines(out)
     assert (code, err) == (0, "")
-    assert list(found) == ["question", "moments"]
+    assert list(found) == ["question", "kind", "near", "nearness", "notes", "moments"]
     assert 1 <= len(found["moments"]) <= 2
     first = found["moments"][0]
-    assert list(first) == ["media", "start", "end", "score", "why", "passages", "frames"]
+    assert list(first) == ["media", "start", "end", "title", "score", "why", "passages", "frames"]
     assert first["media"] == read
     assert first["score"] == max(moment["score"] for moment in found["moments"])
     assert set(first["passages"][0]) == {"start", "end", "kind", "text"}
@@ -65,7 +65,8 @@ def test_ask_gives_the_same_and_the_answer(capsys, read):
     code, out, _ = run(capsys, "ask", "--json", read, "What comes next week?")
     (said,) = lines(out)
     assert code == 0
-    assert list(said) == ["question", "moments", "answer", "answered_by", "citations", "finish"]
+    asked = ["question", "kind", "near", "nearness", "notes", "moments"]
+    assert list(said) == [*asked, "answer", "answered_by", "citations", "uncited", "finish"]
     assert said["answered_by"] == "quotes"
     assert said["finish"] == "stop"
     assert "volcanoes" in said["answer"]
@@ -89,7 +90,7 @@ def test_doctor_names_the_next_step_for_what_is_off(capsys, read):
     assert code == 0
     assert {check["state"] for check in checks.values()} == {"ok", "off"}
     assert checks["vector store"]["state"] == "ok"
-    assert "passages (384-d)" in checks["vector store"]["found"]
+    assert "texts (384-d)" in checks["vector store"]["found"]
     assert "384" in checks["text embedding"]["found"]
     assert "VLLM_BASE_URL" in checks["answers"]["next"]
     assert "WHISPER_MODEL" in checks["speech"]["next"]
@@ -104,6 +105,7 @@ def test_doctor_names_the_next_step_for_what_is_off(capsys, read):
         ("remove", "ffff"),
         ("search", "ffffffff", "why?"),
         ("ingest", "missing.mp4"),
+        ("evaluate", "missing.jsonl"),
     ],
 )
 def test_errors_are_one_line_and_exit_1(capsys, arguments):
@@ -121,9 +123,13 @@ def test_a_wrong_setting_is_one_line(capsys, monkeypatch):
     assert "FRAMES_PER_SECOND" in err
 
 
-def test_wrong_usage_exits_2(capsys):
+@pytest.mark.parametrize(
+    "arguments",
+    [("ask",), ("evaluate",), ("evaluate", "a.jsonl", "--limit", "0"), ("evaluate", "a", "--curve", "--answers")],
+)
+def test_wrong_usage_exits_2(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
-        main(["ask"])
+        main(arguments)
     assert ended.value.code == 2
 
 
