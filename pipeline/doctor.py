@@ -5,8 +5,9 @@ In: a Pipeline. Out: one Check a part. Knows no page and no command line: both s
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import LibraryBusy, PipelineError
 from pipeline.media.disk import storage_errors
@@ -26,7 +27,7 @@ class Check:
 
 
 def check_all(pipeline: Pipeline) -> list[Check]:
-    """Check every part. Asks the configured services once each; loads no model and downloads nothing."""
+    """Check every part. Asks the configured services once each; downloads nothing."""
     checks: list[tuple[str, Callable[[Pipeline], Check]]] = [
         ("data folder", _data_folder),
         ("ffmpeg", _ffmpeg),
@@ -34,8 +35,11 @@ def check_all(pipeline: Pipeline) -> list[Check]:
         ("text on screen", _screen),
         ("text embedding", _text_embedding),
         ("image embedding", _image_embedding),
+        ("reranker", _reranker),
         ("vector store", _vector_store),
         ("answers", _answers),
+        ("captions", _captions),
+        ("video files", _files),
     ]
     return [_checked(part, check, pipeline) for part, check in checks]
 
@@ -110,14 +114,30 @@ def _image_embedding(pipeline: Pipeline) -> Check:
     return Check("image embedding", state, "frames are found by their time and the text on them", where)
 
 
+def _reranker(pipeline: Pipeline) -> Check:
+    from pipeline.search import rerank
+
+    named = pipeline.settings.reranker
+    if not named:
+        return Check(
+            "reranker",
+            "off",
+            "moments stand in the order of the search",
+            "RERANKER names a cross-encoder that orders what was found: about 2 s a question on a CPU for a small one.",
+        )
+    there, where = rerank.available(named)
+    if there:
+        return Check("reranker", "ok", f"{where} orders what was found")
+    return Check("reranker", "broken", "its weights are not here", where)
+
+
 def _vector_store(pipeline: Pipeline) -> Check:
     try:
         found = pipeline.index_facts()
     except LibraryBusy as busy:
         return Check("vector store", "off", "open in another process, which answers questions", str(busy))
     if behind := pipeline.not_embedded():
-        titles = ", ".join(media.title for media in behind[:3]) + (", …" if len(behind) > 3 else "")
-        found += f"; not searchable with this text embedding: {titles}"
+        found += f"; not searchable with this text embedding: {_some([media.title for media in behind])}"
         return Check("vector store", "broken", found, "Run `python -m pipeline reindex`; nothing is read again.")
     return Check("vector store", "ok", found)
 
@@ -150,3 +170,35 @@ def _answers(pipeline: Pipeline) -> Check:
             "answers", "broken", f"{settings.vllm_model} sees no images", "Set VLLM_MODEL to a model that does."
         )
     return Check("answers", "ok", f"{settings.vllm_model} at {settings.vllm_base_url}, {context}, {images}")
+
+
+def _captions(pipeline: Pipeline) -> Check:
+    if not pipeline.settings.captions:
+        return Check(
+            "captions",
+            "off",
+            "pictures are not described in words",
+            "Set CAPTIONS=on beside VLLM_BASE_URL and read the videos again; what it costs is said before it starts.",
+        )
+    found = f"{pipeline.settings.vllm_model} describes each picture once, when a video is read"
+    without = [m.title for m in pipeline.list()[0] if m.frames and not any(p.kind == "caption" for p in m.passages)]
+    if without:
+        return Check("captions", "ok", f"{found}; not yet in {_some(without)}", "Read these videos again.")
+    return Check("captions", "ok", found)
+
+
+def _files(pipeline: Pipeline) -> Check:
+    media = pipeline.list()[0]
+    gone = [one.title for one in media if not Path(one.source).is_file()]
+    if gone:
+        return Check(
+            "video files",
+            "off",
+            f"no longer where they were read: {_some(gone)}. Questions work, without playing and looking closer",
+            "Put the files back, or read them from where they are now: nothing is read twice.",
+        )
+    return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
+
+
+def _some(titles: Sequence[str]) -> str:
+    return ", ".join(titles[:3]) + (", …" if len(titles) > 3 else "")

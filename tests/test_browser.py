@@ -83,3 +83,29 @@ def test_from_a_pasted_path_to_a_time_that_moves_the_player(page, film):
     page.evaluate("() => { document.querySelector('video').pause(); document.querySelector('video').currentTime = 1 }")
     time.click()
     page.wait_for_function("() => document.querySelector('video').currentTime >= 19")
+
+
+def test_what_is_this_is_about_what_the_player_shows(library, page, address):
+    from playwright.sync_api import expect
+
+    media = library.list()[0][0]
+    library.close()
+    page.goto(f"{address}/?video={media.id}")
+    page.wait_for_function("() => document.querySelector('video')?.readyState > 0")
+    question = page.get_by_test_id("stChatInputTextArea")
+    question.click()
+    page.keyboard.type("What is th")
+    page.evaluate("() => { document.querySelector('video').currentTime = 11 }")  # moved while a question is typed
+    page.wait_for_function("() => !document.querySelector('video').seeking")
+    page.keyboard.type("is?")
+    expect(question).to_have_value("What is this?")
+    page.keyboard.press("Enter")
+    answer = page.get_by_test_id("stChatMessage").nth(1)
+    expect(answer).to_contain_text("The player was at 0:11.")
+    expect(answer).to_contain_text("a pigment that swallows red and blue light")
+    assert page.evaluate("() => document.querySelector('video').currentTime") == 11
+
+    page.evaluate("() => { document.querySelector('video').currentTime = 21 }")
+    page.keyboard.type("What is this?")  # the field has kept the focus
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("stChatMessage").nth(3)).to_contain_text("The player was at 0:21.")

@@ -2,12 +2,17 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from chat_server import chat_server, free_port
+from conftest import SUBTITLES
 from streamlit.testing.v1 import AppTest
 
+from pipeline.media import folder as folders
+from pipeline.types import Chapter
 from pipeline.workflow import Pipeline
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
@@ -147,3 +152,110 @@ def test_a_page_opened_while_a_video_is_read_shows_it_and_takes_another(page, fi
     assert later.subheader[0].value == "biology.mp4"
     finish_reading(page)
     assert "biology" in text(page)
+
+
+def divide(settings, *starts: float) -> None:
+    """Give the video of the library these chapters."""
+    (record,) = settings.data_dir.glob("*/media.json")
+    media = folders.load(record.parent)
+    ends = [*starts[1:], media.length]
+    chapters = tuple(Chapter(start, end, f"About {start:g}") for start, end in zip(starts, ends, strict=True))
+    folders.save(replace(media, chapters=chapters), record.parent)
+
+
+def test_chapters_are_listed_and_move_the_player(watching, settings):
+    divide(settings, 0.0, 9.0, 18.0)
+    watching.run()
+    assert [button.label for button in watching.button if "About" in button.label] == [
+        "0:00 About 0",
+        "0:09 About 9",
+        "0:18 About 18",
+    ]
+    named(watching, "0:09 About 9").click().run()
+    assert watching.get("video")[0].proto.start_time == 9
+
+
+def test_one_chapter_is_no_list(watching, settings):
+    divide(settings, 0.0)
+    watching.run()
+    assert not [button for button in watching.button if "About" in button.label]
+
+
+def test_a_question_about_the_whole_video_shows_its_chapters_by_their_titles(watching, settings):
+    divide(settings, 0.0, 9.0, 18.0)
+    watching.chat_input[0].set_value("What is this video about?").run()
+    assert not watching.exception
+    evidence = next(one for one in watching.expander if "chapters" in one.label)
+    assert evidence.label == "Evidence: 3 chapters"
+    assert {"**About 0**", "**About 9**", "**About 18**"} <= {one.value for one in evidence.markdown}
+
+
+def test_what_is_not_in_the_video_is_said_once_with_the_nearest(watching):
+    watching.chat_input[0].set_value("Which football club bought the goalkeeper?").run()
+    assert text(watching).count("does not seem to be in the video") == 1
+    assert any(one.label.startswith("The nearest that was found") for one in watching.expander)
+
+
+@pytest.fixture
+def answered(library: Pipeline, page: AppTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """The page with the film open and a model that says the same to every question."""
+    words = ("A club from Madrid bought him.", " He cost ten million.", " The leaf is green [0:09].")
+    with chat_server(words=words) as server:
+        monkeypatch.setenv("VLLM_BASE_URL", server.base_url)
+        page.query_params["video"] = library.list()[0][0].id
+        library.close()
+        yield page.run()
+
+
+def test_sentences_without_a_time_are_counted_and_named(answered):
+    answered.chat_input[0].set_value("Which pigment swallows red light?").run()
+    assert not answered.exception
+    (note,) = [caption for caption in answered.caption if "no time" in caption.value]
+    assert note.value == "2 sentences carry no time."
+    assert "Madrid" in note.proto.help
+    assert "green" not in note.proto.help
+
+
+def test_a_model_that_was_given_nothing_near_is_announced(answered):
+    answered.chat_input[0].set_value("Which football club bought the goalkeeper?").run()
+    assert not answered.exception
+    assert "does not seem to be in the video" in answered.info[0].value
+
+
+def test_a_transcript_alone_has_no_player_and_answers_with_its_times(page, library, tmp_path):
+    transcript = tmp_path / "lesson.srt"
+    transcript.write_text(SUBTITLES)
+    page.query_params["video"] = library.ingest(transcript).id
+    library.close()
+    page.run()
+    assert not page.get("video")
+    assert "A transcript: there is no video to play." in text(page)
+    page.chat_input[0].set_value("What about volcanoes?").run()
+    assert not page.exception
+    assert "volcanoes" in "\n".join(m.value for m in page.chat_message[1].markdown)
+    assert any("0:19" in m.value for m in page.chat_message[1].markdown)
+    assert not [button for button in page.button if button.label.startswith("0:")]  # there is nothing to move
+
+
+def test_a_picture_that_is_gone_is_left_out(watching, settings):
+    watching.chat_input[0].set_value("What about volcanoes?").run()
+    assert watching.image
+    for picture in settings.data_dir.glob("*/frames/*.jpg"):
+        picture.unlink()
+    watching.run()
+    assert not watching.exception
+    assert not watching.image
+    assert "volcanoes" in text(watching)
+
+
+def test_a_video_whose_pictures_could_not_be_described_opens_and_says_so(library, page, film, monkeypatch):
+    library.close()
+    monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    monkeypatch.setenv("CAPTIONS", "on")
+    page.run()
+    page.text_input(key="path").set_value(str(film))
+    named(page, "Read this video").click().run()
+    finish_reading(page)
+    assert page.get("video")
+    assert "Descriptions of the pictures" in text(page)
+    assert "pictures have a caption" in text(page)

@@ -101,6 +101,7 @@ def test_subtitles_beside_the_film_are_its_words(real_library):
         "screen": "absent",
         "text": "read",
         "pictures": "off",
+        "chapters": "read",
     }
     best = real_library.find("Who has stolen the jewels of the crown?").moments[0]
     assert best.media == film.id
@@ -126,6 +127,7 @@ def test_sound_alone_is_in_the_library_with_what_was_not_read(real_library):
         "screen": "absent",
         "text": "absent",
         "pictures": "absent",
+        "chapters": "read",
     }
     assert real_library.find("anything at all", [sound.id]).moments == ()
     assert "".join(real_library.ask("What is said?", [sound.id])).strip()  # that nothing was found is an answer too
@@ -146,7 +148,6 @@ def test_text_beside_a_film_goes_before_the_pictures_of_words_inside_it(real_lib
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("media/video/friday.vtt", "path of the video"),
         ("media/broken/real_aeneas_mono.zero.wav", "is empty"),
         ("media/decks/saas_slide.pdf", "not a video"),
         ("media/video", "is a folder"),

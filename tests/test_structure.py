@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([ROOT / "app.py", *(ROOT / "pipeline").rglob("*.py")])
 ROOMS = ("pipeline.media", "pipeline.search", "pipeline.chat")
-BASE = ("pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings")
+BASE = ("pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words")
 HEAVY = {
     "av": "media/container.py",
     "moviepy": "media/clips.py",
@@ -21,8 +21,13 @@ HEAVY = {
     "charset_normalizer": "media/subtitles.py",
     "openai": None,  # the chat endpoint and the embedding endpoint both speak it
     "torch": None,
-    "streamlit": "app.py",
+    "py3langid": "media/language.py",
 }
+PAGE = ("app", "pipeline.ui")  # the screen: Streamlit is its language, so it stands at the top of its files
+TOP = (  # what puts the rooms together
+    "pipeline.workflow", "pipeline.steps", "pipeline.worker", "pipeline.finding", "pipeline.looking", "pipeline.doctor",
+    "pipeline.evaluate", "pipeline.questions", "pipeline.metrics", "pipeline.tables", "pipeline.__main__",
+)  # fmt: skip
 
 
 def name(file: Path) -> str:
@@ -47,18 +52,26 @@ def imports(file: Path) -> set[tuple[str, bool]]:
     return found
 
 
+def is_in(module: str, packages: tuple[str, ...]) -> bool:
+    return f"{module}.".startswith(tuple(f"{package}." for package in packages))
+
+
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_imports_run_down(file):
     mine = name(file)
-    ours = {module for module, _ in imports(file) if module.startswith("pipeline")}
-    room = next((r for r in ROOMS if mine.startswith(r)), None)
-    if room:
-        allowed = (room, *BASE)
+    ours = {module for module, _ in imports(file) if is_in(module, ("pipeline",))}
+    if room := next((r for r in ROOMS if is_in(mine, (r,))), None):
+        assert not [module for module in ours if not is_in(module, (room, *BASE))]
     elif mine in BASE:
-        allowed = BASE
-    else:
-        return
-    assert not [module for module in ours if not f"{module}.".startswith(tuple(f"{a}." for a in allowed))]
+        assert not [module for module in ours if not is_in(module, BASE)]
+    elif not is_in(mine, PAGE):
+        assert mine in (*TOP, "pipeline", *ROOMS), "a new file beside workflow.py"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_the_screen_is_known_to_the_screen_alone(file):
+    if not is_in(name(file), PAGE):
+        assert not [m for m, _ in imports(file) if is_in(m, ("app", "pipeline.ui", "streamlit"))]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)
@@ -69,12 +82,12 @@ def test_heavy_libraries_live_in_one_file_and_load_when_called(file):
             continue
         home = HEAVY[package]
         assert home is None or str(file).endswith(home), f"{module} belongs in {home}"
-        assert not top or file.name == "app.py", f"{module} is imported before it is needed"
+        assert not top, f"{module} is imported before it is needed"
 
 
 def test_importing_the_library_loads_no_model_code():
-    heavy = "{'torch', 'llama_index', 'pymilvus', 'av', 'whisper', 'openai', 'transformers', 'moviepy'}"
-    code = f"import sys, pipeline; print(sorted({heavy} & set(sys.modules)))"
+    heavy = {"torch", "llama_index", "pymilvus", "av", "whisper", "openai", "transformers", "moviepy", "streamlit"}
+    code = f"import sys, pipeline; print(sorted({heavy | {'py3langid'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
