@@ -326,11 +326,15 @@ class _ProgressLine:
 
     def __enter__(self) -> "_ProgressLine":
         self._wide = 0
+        self._said = ""  # of the cost of captions
         return self
 
     def show(self, progress: Progress) -> None:
         if progress.step == "index" and progress.note:  # the index is held elsewhere: worth a line of its own
             print(f"note: {progress.note}", file=sys.stderr)
+        elif progress.step == "captions" and progress.note != self._said:  # what it will cost, before it does
+            self._said = progress.note
+            print(f"note: captions: {progress.note}", file=sys.stderr)
         elif sys.stderr.isatty():
             text = f"{progress.step:<9} {progress.fraction:4.0%}  {progress.note}"[:100]
             print(f"\r{text:<{self._wide}}", end="", file=sys.stderr, flush=True)

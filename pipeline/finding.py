@@ -4,6 +4,7 @@ In: a question, the conversation, the ranked lists of the index and the media th
 Knows neither the vector store nor the page.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,14 +13,21 @@ from pipeline.chat import followup
 from pipeline.chat.intent import Intent
 from pipeline.search import around, chapters, moments, places
 from pipeline.search.moments import Fusion
-from pipeline.search.nearness import nearness
+from pipeline.search.nearness import is_measured, nearness
 from pipeline.types import Evidence, Hit, Media, Moment, Turn
+from pipeline.words import content_words
 
 FOLLOWING = 45.0  # s, how much of what comes right after (or before) a moment counts as "after that"
 JUST_SAID = 20.0  # s before the player's position that "what did she just say?" is about
 STILL_SHOWN = 5.0  # s after it
 PLACES = 20  # listed for "every place where"
 HITS = 100  # of each list
+
+_TIME = re.compile(
+    r"(?:(?P<order>after|before) )?(?<![\d:.])(?:(?P<hours>\d{1,2}):)?(?P<minutes>\d{1,3}):(?P<seconds>[0-5]\d)"
+    r"(?![\d:])(?!\s*[ap]\.?m\b)",
+    re.IGNORECASE,
+)
 
 Lists = Mapping[str, Sequence[Hit]]
 
@@ -31,7 +39,7 @@ class Library:
     search: Callable[[str, int, float | None, float | None, Collection[str]], Lists]  # see Index.search
     get: Callable[[str], Media]  # by media id
     vectors: Callable[[str], Mapping[str, Any]]  # the text vectors of a media id: see vectors.load_vectors
-    only: str | None  # the one media that is asked, where it is one
+    scope: Sequence[str]  # the ids of the media that are asked
     threshold: float | None  # of nearness; None where the embedding has none that was measured
     rerank: Callable[[str, Sequence[Moment]], list[Moment]] | None = None  # see rerank.reranker
 
@@ -46,7 +54,8 @@ def gather(
     library: Library,
 ) -> Evidence:
     """The evidence for a question that was read as `meant`. `at` is the media id and time (s) of the player."""
-    only = library.get(library.only) if library.only else None
+    only = library.get(library.scope[0]) if len(library.scope) == 1 else None
+    notes: list[str] = []
     if meant.kind == "now" and at:
         return _now(question, library.get(at[0]), at[1])
     if meant.kind == "whole" and only and (moments_ := outline(only, library.vectors(only.id))):
@@ -55,25 +64,31 @@ def gather(
         end = around.following(only, 0.0, FOLLOWING) if meant.kind == "first" else None
         end = end or around.preceding(only, only.length, FOLLOWING)
         return Evidence(question, (end,) if end else (), meant.kind)
+    if meant.kind == "now":
+        notes.append("Where the player stands is not known, so this is what fits the words of the question.")
     if meant.kind in ("now", "whole") or not meant.about:
         meant = Intent("local", question)  # of the whole library, or with no player: what fits best
     listed = meant.kind in ("first", "last", "every", "count")
     query = followup.resolve(meant.about, history, narrow=listed)
     lists = library.search(query.text, HITS, query.after, query.before, [n for n, w in fusion.weights.items() if w])
+    if not lists and only and (pictures := outline(only, {})):
+        notes.append("Nothing is said or written in it, and its pictures cannot be searched here, so these are of all.")
+        return Evidence(question, pictures, "whole", notes=tuple(notes))
     known = {media_id: library.get(media_id) for media_id in {hit.media for hits in lists.values() for hit in hits}}
     found = moments.fuse(lists, known, max(limit, PLACES) if listed or library.rerank else limit, fusion)
     near = nearness(query.text, lists, found)  # of the fused order, which it was fitted on
     if library.rerank:
         found = library.rerank(query.text, found)[:limit]
-    is_near = library.threshold is None or near >= library.threshold
-    evidence = Evidence(question, tuple(found), meant.kind, near, is_near)
+    measured = library.threshold is not None and is_measured(question, {one.language for one in known.values()})
+    is_near = not measured or near >= library.threshold
+    evidence = Evidence(question, tuple(found), meant.kind, near, is_near, tuple(notes))
     if listed:
-        return _list(evidence, query.text, known, limit)
+        return _list(evidence, query.text, [library.get(media_id) for media_id in library.scope], limit)
     if meant.kind in ("after", "before") and found:
         beside, anchor = _beside_of(found[0], lists, known[found[0].media], meant.kind), found[:1]
     else:
-        beside, anchor = _beside(query, library), []
-        evidence = replace(evidence, near=is_near or beside is not None)  # "after that" is there, whatever it is
+        beside, anchor = (_timed(question, only) if only else None) or _beside(query, library), []
+        evidence = replace(evidence, near=is_near or beside is not None)  # "after that", "at 1:05": is there
     if beside:
         others = [one for one in found[len(anchor) :] if one.media != beside.media or not _touch(one, beside)]
         evidence = replace(evidence, moments=(beside, *anchor, *others)[:limit])
@@ -96,10 +111,11 @@ def _now(question: str, media: Media, seconds: float) -> Evidence:
     return Evidence(question, (there,) if there else (), "now")
 
 
-def _list(evidence: Evidence, about: str, known: Mapping[str, Media], limit: int) -> Evidence:
+def _list(evidence: Evidence, about: str, media: Sequence[Media], limit: int) -> Evidence:
     """The places where it is said or shown, in the order of the source."""
-    found = places.where(about, known.values())
-    near = evidence.near or bool(found)  # where the very words are, it is in the video
+    found = places.where(about, media)
+    # Where the very words are, it is in the video; where they are nothing but "okay", nothing else is near.
+    near = bool(found) or (evidence.near and bool(content_words(about)))
     found = sorted(found or evidence.moments[:limit], key=lambda one: (one.media, one.start))
     notes = evidence.notes
     if len(found) > PLACES:
@@ -107,6 +123,20 @@ def _list(evidence: Evidence, about: str, known: Mapping[str, Media], limit: int
         notes = (*notes, f"It is at {len(found)} places; these are the {end} {PLACES}.")
     kept = found[-PLACES:] if evidence.kind == "last" else found[:PLACES]
     return replace(evidence, moments=tuple(kept), near=near, notes=notes)
+
+
+def _timed(question: str, media: Media) -> Moment | None:
+    """What is at the time that a question names, such as "what is said at 1:05?"; right after or before it."""
+    named = _TIME.search(question)
+    if not named:
+        return None
+    seconds = int(named["hours"] or 0) * 3600 + int(named["minutes"]) * 60 + int(named["seconds"])
+    if seconds > media.length:
+        return None
+    if named["order"]:
+        beside = around.following if named["order"].lower() == "after" else around.preceding
+        return beside(media, seconds, FOLLOWING)
+    return around.at(media, seconds, STILL_SHOWN, JUST_SAID, "at that time")
 
 
 def _beside_of(anchor: Moment, lists: Lists, media: Media, kind: str) -> Moment | None:

@@ -87,13 +87,14 @@ def caption(media: Media, folder: Path, settings: Settings, report: Report) -> t
 
     Returns the media with what there is among its passages, and why it is not all. Raises StorageError.
     """
-    if not settings.captions:
-        return media, None
     failure = None
-    try:
-        captions.describe(media.frames, folder, settings, report)
-    except AnswerError as error:
-        failure = error
+    if settings.captions:
+        try:
+            captions.describe(media.frames, folder, settings, report)
+        except AnswerError as error:
+            failure = error
+    elif "captions" in media.coverage or not captions.load(media.frames, folder, settings.vllm_model):
+        return media, None  # else they were paid for before it was read anew
     now = folders.load(folder)  # another process may have read it anew, or removed it, which must hold
     made = captions.load(now.frames, folder, settings.vllm_model)
     # Another model's are replaced, but not by nothing.
@@ -147,7 +148,12 @@ def divide(media: Media, folder: Path, settings: Settings, report: Report) -> Me
     report(Progress("chapters", 0.0))
     now = folders.load(folder)  # as it is now: another process may have read it anew, or removed it, which must hold
     known = vectors.load_vectors(folder, embeddings.text_embedding(settings).name)
-    made = chapters.cut(now, known, look.changes(folder, now.frames))
+    try:
+        changes = look.changes(folder, now.frames)
+    except StorageError as error:  # a picture that is gone costs no chapters: what is said tells where they start
+        log.warning("Chapters are made without the pictures: %s", error)
+        changes = []
+    made = chapters.cut(now, known, changes)
     coverage = Coverage("read" if made else "absent", by="own words" if made else "")
     if settings.vllm_base_url and len(made) > 1:
         said = [" ".join(one.text for one in chapters.outline(now, known, chapter, SENTENCES)) for chapter in made]

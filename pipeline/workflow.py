@@ -7,7 +7,7 @@ what each step does is known by media/, search/ and chat/ alone.
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -176,13 +176,14 @@ class Pipeline:
         holds the index, that one takes the vectors in.
         """
         ids = [one.id for one in self.list()[0]]
+        unasked = replace(self.settings, vllm_base_url="", captions=False)  # a whole library is not named by the model
         for number, media_id in enumerate(ids):
             with contextlib.suppress(MediaNotFound):  # removed meanwhile
                 media = self.get(media_id)
                 report(Progress("reindex", number / len(ids), media.title))
                 folder = self.settings.data_dir / media_id
                 media = embed(media, folder, self.settings, lambda progress: None)
-                divide(media, folder, self.settings, lambda progress: None)
+                divide(media, folder, unasked, lambda progress: None)
         try:
             with self._syncing:
                 self._opened().rebuild(self._folders())
@@ -220,15 +221,12 @@ class Pipeline:
         at = at and (self.get(at[0]).id, at[1])
         known = self.index()
         scope = list(known) if ids is None else ids
+        behind = [known[media_id] for media_id in self._opened().behind() if media_id in scope and media_id in known]
+        if behind and len(behind) == len(scope):
+            raise LibraryError(f"{_not_searched(behind)} Run `python -m pipeline reindex`; nothing is read again.")
 
         def search(text: str, hits: int, after: float | None, before: float | None, wanted: Collection[str]) -> Lists:
-            lists = self._opened().search(text, ids, hits, after, before, wanted)
-            if not lists.keys() - {"picture"} and (behind := self.not_embedded(ids)):
-                raise LibraryError(
-                    f"{behind[0].title} cannot be searched yet: its words are not embedded with the text embedding "
-                    "that is set now. Run `python -m pipeline reindex`; nothing is read again."
-                )
-            return lists
+            return self._opened().search(text, ids, hits, after, before, wanted)
 
         library = finding.Library(
             search=search,
@@ -236,12 +234,16 @@ class Pipeline:
             vectors=lambda media_id: vectors.load_vectors(
                 self.settings.data_dir / media_id, embeddings.text_embedding(self.settings).name
             ),
-            only=scope[0] if len(scope) == 1 else None,
+            scope=[media_id for media_id in scope if media_id in known],
             threshold=embeddings.near_enough(self.settings),
             rerank=rerank.reranker(self.settings),
         )
         meant = meant or intent.read(question, follows=bool(history))
-        return finding.gather(question, meant, history, limit, at, fusion, library)
+        evidence = finding.gather(question, meant, history, limit, at, fusion, library)
+        if behind:  # nothing can be said not to be there
+            note = f"{_not_searched(behind)} To search all of it, run: python -m pipeline reindex"
+            evidence = replace(evidence, near=True, notes=(*evidence.notes, note))
+        return evidence
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
@@ -331,3 +333,11 @@ def _absolute(path: str | Path) -> Path:
     with contextlib.suppress(RuntimeError):  # "~talk.mp4" is a file, and nobody's home
         path = Path(path).expanduser()
     return Path(path).absolute()
+
+
+def _not_searched(behind: Sequence[Media]) -> str:
+    others = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
+    return (
+        f"{behind[0].title}{others} cannot be searched yet: the words are not embedded with the text embedding "
+        "that is set now."
+    )

@@ -1,10 +1,12 @@
 """What a question asks for decides how its evidence is gathered, on a library of transcripts."""
 
+import shutil
 from itertools import pairwise
 
 import pytest
 
 from pipeline import build
+from pipeline.errors import LibraryError
 from pipeline.search import around, places
 from pipeline.search.moments import Fusion
 from pipeline.settings import Settings
@@ -419,3 +421,68 @@ def test_a_moment_knows_its_place(library):
             assert isinstance(moment, Moment)
             assert 0 <= moment.start < moment.end <= library.get(moment.media).length + 0.001
             assert moment.why
+
+
+class TestNotInTheVideo:
+    @pytest.mark.parametrize(
+        "question", ["Who won the football match in Madrid?", "What is the price of a ticket to Mars?"]
+    )
+    def test_what_nothing_comes_near_to_is_said_not_to_be_there(self, library, question):
+        evidence = find(library, question)
+        assert not evidence.near
+        assert evidence.nearness < 0.2
+        assert evidence.moments, "the nearest are shown all the same"
+
+    @pytest.mark.parametrize("question", ["What is the keel made of?", "How long does reefing take?"])
+    def test_what_is_there_is_near(self, library, question):
+        assert find(library, question).near
+
+    @pytest.mark.parametrize(
+        ("question", "title"),
+        [
+            ("Worum geht es auf dem Ausflug?", "stadt"),
+            ("What do the farmers sell?", "stadt"),
+            ("Aus welchem Holz?", "sailing"),
+        ],
+    )
+    def test_nothing_is_refused_in_languages_that_were_not_measured(self, library, question, title):
+        assert find(library, question, title).near
+
+    def test_a_word_that_says_nothing_is_listed_where_it_is_said_and_nowhere_else(self, library):
+        evidence = find(library, "How many times does she say now?")
+        assert [passage.text for moment in evidence.moments for passage in moment.passages] == [
+            "Now look up at the mast and the sails."
+        ]
+        assert evidence.near
+        assert not find(library, "How many times does she say okay?").near
+
+    def test_a_time_in_the_question_is_looked_at(self, library):
+        evidence = find(library, "What is said at 1:05?")
+        assert evidence.near
+        assert evidence.moments[0].start <= 65 < evidence.moments[0].end
+        after = find(library, "What happens after 2:00?").moments[0]
+        assert 120 <= after.start < 130
+
+    def test_without_a_player_it_is_said_that_its_place_is_not_known(self, library):
+        assert "player" in find(library, "What did she just say?").notes[0]
+
+
+def test_what_is_not_embedded_yet_is_said_and_nothing_is_refused(library, tmp_path):
+    settings = Settings(data_dir=tmp_path / "data")
+    shutil.copytree(
+        library.settings.data_dir, settings.data_dir, ignore=shutil.ignore_patterns("library.*", ".library*")
+    )
+    bread = media(library, "bread")
+    (vectors,) = (settings.data_dir / bread.id / "vectors").iterdir()
+    vectors.unlink()
+    pipeline = build(settings)
+    try:
+        with pytest.raises(LibraryError, match="reindex"):
+            pipeline.find("How hot is the oven?", [bread.id])
+        evidence = pipeline.find("How hot is the oven of the football club in Madrid?")
+        assert evidence.near
+        assert "bread" in evidence.notes[-1]
+        pipeline.reindex()
+        assert "two hundred and fifty" in texts(pipeline.find("How hot is the oven?").moments[0])
+    finally:
+        pipeline.close()

@@ -121,6 +121,17 @@ def test_pictures_that_are_gone_are_passed_over(settings, frames, tmp_path):
     assert fitting.best(QUESTION, frames, tmp_path, settings, 1, top=frames[9])[0][0] in frames[:2]
 
 
+def test_damaged_pictures_cost_no_answer(settings, frames, tmp_path):
+    for frame in frames[:10]:
+        (tmp_path / frame.image).write_bytes(b"garbage")
+    chosen, _ = fitting.best(QUESTION, frames, tmp_path, settings, 3)
+    assert chosen
+    assert not {*chosen} & {*frames[:10]}
+    for frame in frames:
+        (tmp_path / frame.image).write_bytes(b"garbage")
+    assert fitting.best(QUESTION, frames, tmp_path, settings, 3)[0] == []
+
+
 def test_a_clip_model_that_is_named_and_missing_is_an_error(frames, tmp_path):
     named = Settings(clip_model=str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="CLIP_MODEL"):

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from pipeline.chat.call import Deadlines
 from pipeline.chat.lines import plain
 from pipeline.chat.short import complete
 from pipeline.chat.tokens import text_tokens
@@ -17,6 +18,8 @@ LONGEST = 70  # characters of a title
 ANSWER = 20  # tokens of a title
 EXCERPT = 500  # characters of a chapter that are sent, at most
 MOST = 6000  # tokens of all chapters, so that models with a small context take them
+
+DEADLINES = Deadlines(first_word=20, whole=60, pause=2)  # titles of their own words wait behind it
 
 INSTRUCTIONS = """\
 You name the chapters of a video. The last message is a JSON list with a few sentences of each chapter, in order; \
@@ -34,7 +37,7 @@ def name(settings: Settings, chapters: Sequence[str]) -> list[str]:
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": json.dumps(excerpts, ensure_ascii=False)},
     ]
-    titles = parse(complete(settings, messages, ANSWER * len(chapters) + 20), len(chapters))
+    titles = parse(complete(settings, messages, ANSWER * len(chapters) + 20, DEADLINES), len(chapters))
     if titles is None:
         raise AnswerError(
             "The model gave no title for each chapter, so their own words name them. "

@@ -9,7 +9,7 @@ LONGEST = 45.0  # s, of one moment
 PICTURES = 3  # frames of one moment, at most
 
 
-def at(media: Media, seconds: float, before: float, after: float) -> Moment | None:
+def at(media: Media, seconds: float, before: float, after: float, why: str = "at the player") -> Moment | None:
     """What is said and shown around a time (s): from `before` s earlier to `after` s later. None where nothing is."""
     start, end = max(seconds - before, 0.0), min(seconds + after, media.length)
     passages = [one for one in media.passages if one.start < end and one.end > start]
@@ -17,7 +17,7 @@ def at(media: Media, seconds: float, before: float, after: float) -> Moment | No
     if not passages and not now:
         return None
     standing = pictures_of(now, media.frames, start, end)
-    return Moment(media.id, start, end, 0.0, in_order(passages), standing, ("at the player",))
+    return Moment(media.id, start, end, 0.0, in_order(passages), standing, (why,))
 
 
 def following(media: Media, after: float, seconds: float) -> Moment | None:

@@ -56,9 +56,26 @@ def best(
     candidates = [frames[n] for n in spread(times, EMBEDDED)]
     shown = [top] if top and (folder / top.image).is_file() else []
     measured = _by_content(question, [*shown, *candidates], folder, settings)
+    if not measured:
+        shown = [frame for frame in shown if _is_whole(folder / frame.image)]
+        candidates = [frame for frame in candidates if _is_whole(folder / frame.image)]
+        if not candidates:
+            return [], BY_LOOKS
     fit, alike = measured or _by_looks([*shown, *candidates], folder)
     chosen = pick(fit, alike, most, taken=range(len(shown)))
     return [candidates[n - len(shown)] for n in sorted(chosen)], BY_CONTENT if measured else BY_LOOKS
+
+
+def _is_whole(picture: Path) -> bool:
+    """Whether it is there and can be drawn: one that is gone, or damaged, costs no answer."""
+    from PIL import Image
+
+    try:
+        with Image.open(picture) as image:
+            image.load()
+    except OSError:
+        return False
+    return True
 
 
 def spread(times: Sequence[float], most: int) -> list[int]:

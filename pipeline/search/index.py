@@ -53,6 +53,7 @@ class Index:
         self._image: Any = None
         self._rows: dict[str, dict[str, set[str]]] = {}  # by kind, by media id: the row ids in the collection
         self._seen: dict[str, tuple] = {}  # by media id: what its folder looked like when it was synced
+        self._behind: set[str] = set()  # media ids whose texts mostly have no vector of the current embedding
 
     def sync(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
         """Insert what the folders have and the collections lack; remove what the folders no longer have.
@@ -134,6 +135,10 @@ class Index:
             bundles["default"] = QueryBundle(text, embedding=self._text.get_query_embedding(text))
         return bundles
 
+    def behind(self) -> frozenset[str]:
+        """The ids of the media, as of the last sync(), whose texts mostly lack vectors of the current embedding."""
+        return frozenset(self._behind)
+
     def describe(self) -> str:
         """What is open and what it holds, in one line, such as "Milvus Lite: 8 texts (384-d), 0 pictures"."""
         with self._lock:
@@ -200,6 +205,8 @@ class Index:
             items = found.get(kind, ())
             vectors = load_vectors(folder, name) if items else {}
             wanted = {node_id(media.id, *one): one for one in items if key_of(one[0]) in vectors}
+            if kind == text:
+                (self._behind.add if 2 * len(wanted) < len(items) else self._behind.discard)(media.id)
             if wanted:
                 self._open(kind, len(next(iter(vectors.values()))))
             rows = self._rows.get(kind, {})
