@@ -58,8 +58,8 @@ def gather(
     notes: list[str] = []
     if meant.kind == "now" and at:
         return _now(question, library.get(at[0]), at[1])
-    if meant.kind == "whole" and only and (moments_ := outline(only, library.vectors(only.id))):
-        return Evidence(question, moments_, "whole")
+    if meant.kind == "whole" and only and (whole := outline(only, library.vectors(only.id))):
+        return Evidence(question, whole, "whole")
     if meant.kind in ("first", "last") and not meant.about and only:
         end = around.following(only, 0.0, FOLLOWING) if meant.kind == "first" else None
         end = end or around.preceding(only, only.length, FOLLOWING)

@@ -313,24 +313,25 @@ def test_pictures_without_their_model_are_left_out_unless_it_is_named(settings, 
     index.close()
 
 
-class TestLanguages:
-    @pytest.fixture(scope="class")
-    def languages(self, tmp_path_factory):
-        """An index of a German, a Chinese and an English video, and one whose language is not known."""
-        settings = Settings(data_dir=tmp_path_factory.mktemp("languages") / "data")
-        folders = dict(
-            [
-                write(settings, "de", ["Die alten Häuser am Fluss.", "Docker läuft im Keller."], language="de"),
-                write(settings, "zh", ["今天我们讨论神经网络的训练方法", "明天是星期六"], language="zh"),
-                write(settings, "en", ["Old houses by the river.", "We run Docker in production."], language="en"),
-                write(settings, "?", ["Docker ga hanno.", "Zwykle po obiedzie."], language=""),
-            ]
-        )
-        index = Index(settings)
-        index.sync(folders)
-        yield index, folders, settings
-        index.close()
+@pytest.fixture(scope="module")
+def languages(tmp_path_factory):
+    """An index of a German, a Chinese and an English video, and one whose language is not known."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("languages") / "data")
+    folders = dict(
+        [
+            write(settings, "de", ["Die alten Häuser am Fluss.", "Docker läuft im Keller."], language="de"),
+            write(settings, "zh", ["今天我们讨论神经网络的训练方法", "明天是星期六"], language="zh"),
+            write(settings, "en", ["Old houses by the river.", "We run Docker in production."], language="en"),
+            write(settings, "?", ["Docker ga hanno.", "Zwykle po obiedzie."], language=""),
+        ]
+    )
+    index = Index(settings)
+    index.sync(folders)
+    yield index, folders, settings
+    index.close()
 
+
+class TestLanguages:
     @pytest.mark.parametrize(
         ("question", "language", "text"),
         [

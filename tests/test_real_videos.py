@@ -4,12 +4,11 @@ Needs ../shared. What each file holds, frame by frame, is looked at in test_vide
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipeline import build
+from pipeline import build, steps
 from pipeline.errors import SourceError
 from pipeline.settings import Settings
 from pipeline.types import Media
@@ -25,8 +24,8 @@ LATE = 0.1  # s, how much later a slide may be dated: seen by eye, the times abo
 def real_library(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """All five in one library, so that every question has four wrong videos to fall for."""
     pipeline = build(Settings(data_dir=tmp_path_factory.mktemp("real") / "data"))
-    with ThreadPoolExecutor(2) as pool:  # two workers at a time; the index takes in one after the other
-        list(pool.map(pipeline.ingest, [shared / "media/video" / name for name in (TALK, CARTOON, FILM, SPACE, SOUND)]))
+    for name in (TALK, CARTOON, FILM, SPACE, SOUND):  # here, since each worker would load every model again
+        steps.read(shared / "media/video" / name, pipeline.settings, False, lambda progress: None)
     yield pipeline
     pipeline.close()
 
