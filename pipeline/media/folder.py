@@ -20,6 +20,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import MediaNotFound, SourceError, StorageError
@@ -71,7 +72,8 @@ def load(folder: Path) -> Media:
     file = folder / RECORD
     try:
         with storage_errors(file):
-            media, written_in = record.parse(file.read_bytes())
+            facts = file.stat()
+            media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
         return _with_sentences(media, folder) if written_in == 1 else media
     except StorageError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
@@ -82,6 +84,12 @@ def load(folder: Path) -> Media:
             f"{file} cannot be used: {error}. Read the video again, "
             f"or take it away with: python -m pipeline remove {folder.name}"
         ) from error
+
+
+@lru_cache(maxsize=4096)
+def _parse(file: Path, _version: tuple[int, int, int]) -> tuple[Media, int]:
+    """What record.parse says; read once for each version of the file, since every question asks for all of them."""
+    return record.parse(file.read_bytes())
 
 
 def _with_sentences(media: Media, folder: Path) -> Media:
