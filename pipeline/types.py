@@ -6,6 +6,8 @@ Times are seconds from the first picture or sound of the source, as floats.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+SPOKEN = ("speech", "subtitle")  # the kinds of passage that are said; the others are seen
+
 
 @dataclass(frozen=True)
 class Frame:

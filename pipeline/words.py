@@ -61,3 +61,8 @@ def root(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)].rstrip("e")
     return word.rstrip("e") if len(word) > 4 else word
+
+
+def roots(text: str) -> set[str]:
+    """The roots of its content words."""
+    return {root(word) for word in content_words(text)}

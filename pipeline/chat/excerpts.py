@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.chat.citations import cue
-from pipeline.chat.lines import SPOKEN
-from pipeline.types import Evidence, Moment, Passage
-from pipeline.words import content_words, root
+from pipeline.types import SPOKEN, Evidence, Moment, Passage
+from pipeline.words import roots as roots_of
 
 LENGTH = 320  # characters
 PAUSE = 3.0  # s; between sentences that are further apart stands a sign that they do not follow on one another
@@ -46,7 +45,7 @@ def best(evidence: Evidence, length: int = LENGTH) -> list[Excerpt]:
 
 def best_of(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:
     """All words of a moment, those that hold most words of the question first."""
-    roots = _roots(question)
+    roots = roots_of(question)
     windows = (window for run in _runs(moment.passages) for window in _around_best(run, roots, length))
     excerpts = (_excerpt(moment.media, window, roots, length) for window in windows)
     return sorted(excerpts, key=lambda one: -one.matches)
@@ -54,21 +53,21 @@ def best_of(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt
 
 def in_order(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:
     """All words of a moment: what is said from its first sentence on, then what is shown."""
-    roots = _roots(question)
+    roots = roots_of(question)
     windows = (window for run in _runs(moment.passages) for window in _chunks(run, length))
     return _once(_excerpt(moment.media, window, roots, length) for window in windows)
 
 
 def leading_up(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:
     """The same, counted from the end: first as much as leads up to it."""
-    roots = _roots(question)
+    roots = roots_of(question)
     windows = (window[::-1] for run in _runs(moment.passages) for window in _chunks(run[::-1], length))
     return _once(_excerpt(moment.media, window, roots, length) for window in windows)
 
 
 def one_by_one(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:
     """The same with each sentence by itself, for a moment that holds only some of what is said in it."""
-    roots = _roots(question)
+    roots = roots_of(question)
     runs = _runs(moment.passages)
     return [_excerpt(moment.media, [passage], roots, length) for run in runs for passage in run]
 
@@ -84,7 +83,7 @@ def _around_best(run: list[Passage], roots: set[str], length: int) -> list[list[
     """The run in windows: around its best sentence, then around the best of what is before and after."""
     if not run:
         return []
-    matches = [_roots(passage.text) & roots for passage in run]
+    matches = [roots_of(passage.text) & roots for passage in run]
     top = max(range(len(run)), key=lambda number: len(matches[number]))
     windows = []
     for first in range(top, -1, -1):  # what follows a sentence says more of it than what leads to it
@@ -118,7 +117,7 @@ def _excerpt(media: str, window: list[Passage], roots: set[str], length: int) ->
         end = passage.end
     text = " ".join(re.sub(r"\[(?=\s*\d+:\d)", "(", text).split())  # a time that is shown there is none of ours
     text = text.replace("“", "‘").replace("”", "’")
-    matches = len(_roots(text) & roots)
+    matches = len(roots_of(text) & roots)
     return Excerpt(media, window[0].kind, cue(window[0]), window[-1].end, _cut(text, roots, length), matches)
 
 
@@ -127,7 +126,7 @@ def _cut(text: str, roots: set[str], length: int) -> str:
     if len(text) <= length:
         return text
     words = list(re.finditer(r"\S+", text))
-    match = next((word.start() for word in words if _roots(word[0]) & roots), 0)
+    match = next((word.start() for word in words if roots_of(word[0]) & roots), 0)
     first = next((w.start() for w in words if w.start() >= match - length // 2), 0) if match else 0
     kept = [word for word in words if word.start() >= first and word.end() <= first + length]
     # A script without spaces has no words to cut between.
@@ -149,9 +148,5 @@ def _same(one: Excerpt, other: Excerpt) -> bool:
         return False
     if one.start >= other.end or other.start >= one.end:
         return False
-    words, others = _roots(one.text), _roots(other.text)
+    words, others = roots_of(one.text), roots_of(other.text)
     return len(words & others) >= 0.6 * min(len(words), len(others))
-
-
-def _roots(text: str) -> set[str]:
-    return {root(word) for word in content_words(text)}

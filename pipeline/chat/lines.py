@@ -8,7 +8,6 @@ from pipeline.times import stamp
 from pipeline.types import Moment, Passage
 
 KINDS = {"speech": "said", "subtitle": "subtitle", "screen": "on screen", "caption": "picture shows"}
-SPOKEN = ("speech", "subtitle")
 TITLE = 150  # characters
 
 

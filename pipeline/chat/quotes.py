@@ -9,11 +9,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from pipeline.chat import excerpts
 from pipeline.chat.citations import cue
 from pipeline.chat.excerpts import LENGTH, Excerpt
-from pipeline.chat.lines import SPOKEN
 from pipeline.chat.reply import Reply
 from pipeline.chat.selection import spread
 from pipeline.times import stamp
-from pipeline.types import Evidence, Moment
+from pipeline.types import SPOKEN, Evidence, Moment
 
 QUOTES = 3
 SHORT = 160  # characters, of a quote in a long list

@@ -27,10 +27,9 @@ from pipeline.errors import MediaNotFound, SourceError, StorageError
 from pipeline.media import passages, record, subtitles, uploads
 from pipeline.media.disk import is_alive, storage_errors, sync, write_whole
 from pipeline.times import stamp
-from pipeline.types import Media
+from pipeline.types import SPOKEN, Media
 
 RECORD = "media.json"
-SPOKEN = ("speech", "subtitle")  # the kinds of passage that are in the transcript
 
 _LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})-(?P<pid>\d+)(?:-\d+)?")
 

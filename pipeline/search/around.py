@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.search.windows import SAID
-from pipeline.types import Frame, Media, Moment, Passage
+from pipeline.types import SPOKEN, Frame, Media, Moment, Passage
 
 LONGEST = 45.0  # s, of one moment
 PICTURES = 3  # frames of one moment, at most
@@ -26,7 +25,7 @@ def following(media: Media, after: float, seconds: float) -> Moment | None:
     None when nothing is said or shown after it.
     """
     later = [one for one in media.passages if (one.start + one.end) / 2 >= after and one.end > after]
-    said = [one for one in later if one.kind in SAID] or later
+    said = [one for one in later if one.kind in SPOKEN] or later
     if said:
         start = min(one.start for one in said)
         chosen = [one for one in later if start <= one.start < start + seconds]
@@ -42,7 +41,7 @@ def preceding(media: Media, before: float, seconds: float) -> Moment | None:
     None when nothing is said or shown before it.
     """
     earlier = [one for one in media.passages if (one.start + one.end) / 2 < before]
-    said = [one for one in earlier if one.kind in SAID] or earlier
+    said = [one for one in earlier if one.kind in SPOKEN] or earlier
     if said:
         end = min(max(one.end for one in said), before)
         chosen = [one for one in earlier if one.end > end - seconds]

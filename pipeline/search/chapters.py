@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.search.titles import entitle
 from pipeline.search.vectors import key_of
-from pipeline.types import Chapter, Media, Passage
+from pipeline.types import SPOKEN, Chapter, Media, Passage
 from pipeline.words import content_words, root
 
 if TYPE_CHECKING:
     import numpy as np
 
-SPOKEN = ("speech", "subtitle")
 # How many: 3 in three minutes, 5 in ten, 12 in an hour, 21 in three hours.
 A_ROOT_MINUTE, MOST = 1.6, 24
 SHORTEST = 20.0  # s

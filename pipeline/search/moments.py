@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.search.around import LONGEST, in_order, pictures_of
-from pipeline.search.windows import SAID, windows
-from pipeline.types import Frame, Hit, Media, Moment, Passage
+from pipeline.search.windows import windows
+from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
 
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
@@ -92,7 +92,9 @@ class _Candidate:
     def moment(self) -> Moment:
         found = sorted(((score, item) for hits in self.hits.values() for score, item in hits), key=lambda one: -one[0])
         start, end = self._trimmed()
-        inside = [one for one in self.media.passages if one.kind in SAID and start <= (one.start + one.end) / 2 <= end]
+        inside = [
+            one for one in self.media.passages if one.kind in SPOKEN and start <= (one.start + one.end) / 2 <= end
+        ]
         apart = [item for _, item in found if isinstance(item, Passage) and _apart(item)]
         seen = [item for _, item in self.hits.get("picture", ()) if isinstance(item, Frame)]
         described = {one.image for one in apart if one.image}
@@ -117,7 +119,7 @@ class _Candidate:
         """The LONGEST seconds of it in which most was found."""
         if self.end - self.start <= LONGEST:
             return self.start, self.end
-        said = [one for one in self.media.passages if one.kind in SAID and self.start <= one.start < self.end]
+        said = [one for one in self.media.passages if one.kind in SPOKEN and self.start <= one.start < self.end]
         hits = [hit for name in SENTENCES for hit in self.hits.get(name, ())]
         starts = [one.start for one in said if one.start + LONGEST <= self.end] + [self.end - LONGEST]
 
@@ -162,4 +164,4 @@ class _Track:
 
 def _apart(item: Passage | Frame) -> bool:
     """Whether an item is no part of what is said."""
-    return isinstance(item, Frame) or item.kind not in SAID
+    return isinstance(item, Frame) or item.kind not in SPOKEN

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.types import Hit, Moment
-from pipeline.words import content_words, root
+from pipeline.words import roots
 
 # Below it, of the 1,238 questions of TutorialVQA dev, 2 % are refused in the whole collection and 6 % in the right
 # video, and of 235 unanswerable ones 92 % and 99.6 %: `python -m pipeline evaluate --curve` gives the whole curve.
@@ -33,12 +33,12 @@ def nearness(question: str, lists: Mapping[str, Sequence[Hit]], found: Sequence[
     """0-1, from the ranked lists and the moments made of them, best first; 0 where nothing was found."""
     if not found:
         return 0.0
-    wanted = {root(word) for word in content_words(question)}
+    wanted = roots(question)
     if not lists.keys() - {"picture"}:
         return 1.0  # nothing is said or written in it, and how near a picture is was not measured
     if not wanted or any(hit.score >= SEEN for hit in lists.get("picture", ())[:1]):
         return 1.0
-    held = {root(word) for passage in found[0].passages for word in content_words(passage.text)}
+    held = {one for passage in found[0].passages for one in roots(passage.text)}
     shared = len(wanted & held) / len(wanted)
     sentence, window = (lists.get(name, ())[:1] for name in ("sentence meaning", "meaning"))
     if sentence and window:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from pipeline.search.around import in_order, pictures_of
 from pipeline.types import Media, Moment, Passage
-from pipeline.words import content_words, root
+from pipeline.words import roots
 
 TOGETHER = 15.0  # s; mentions closer than this are one place
 LONGEST = 45.0  # s, of one place
@@ -17,8 +17,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 def where(about: str, media: Iterable[Media]) -> list[Moment]:
     """The places that hold all the words `about` is about, in any form, in the order of each source. [] for none."""
-    if wanted := {root(word) for word in content_words(about)}:
-        return [place for one in media for place in _places(one, lambda text: wanted <= _roots(text))]
+    if wanted := roots(about):
+        return [place for one in media for place in _places(one, lambda text: wanted <= roots(text))]
     if plain := set(_WORD.findall(about.lower())):  # "how many times does she say okay?"
         return [place for one in media for place in _places(one, lambda text: plain <= {*_WORD.findall(text.lower())})]
     return []
@@ -41,7 +41,3 @@ def _places(media: Media, holds: Callable[[str], bool]) -> list[Moment]:
         frames = pictures_of([f for f in media.frames if f.image in described], media.frames, start, end)
         found.append(Moment(media.id, start, end, 0.0, in_order(group), frames, ("the words are there",)))
     return found
-
-
-def _roots(text: str) -> set[str]:
-    return {root(word) for word in content_words(text)}

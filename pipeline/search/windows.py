@@ -6,17 +6,16 @@ Long windows are found more easily, short ones point more exactly, and together 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.types import Passage
+from pipeline.types import SPOKEN, Passage
 
 SECONDS = 47.0  # s, about how long a window is: it ends where the middle of the next sentence is later than this
 OVERLAP = 15.0  # s at the end of a window that may open the next one, so that no thought is cut in half
 TOGETHER = 5.0  # s; sentences further apart are no pair
-SAID = ("speech", "subtitle")
 
 
 def windows(passages: Sequence[Passage]) -> list[Passage]:
     """What was said, in overlapping windows, in the order of the source. The last one is as long as the others."""
-    said = [one for one in passages if one.kind in SAID]
+    said = [one for one in passages if one.kind in SPOKEN]
     found: list[Passage] = []
     first = 0
     while first < len(said):
@@ -41,7 +40,7 @@ def windows(passages: Sequence[Passage]) -> list[Passage]:
 
 def pieces(passages: Sequence[Passage]) -> list[Passage]:
     """Each sentence that was said, and each two that follow one another."""
-    said = [one for one in passages if one.kind in SAID]
+    said = [one for one in passages if one.kind in SPOKEN]
     pairs = [_joined([one, other]) for one, other in pairwise(said) if other.start - one.end <= TOGETHER]
     return [*said, *pairs]
 
@@ -51,7 +50,7 @@ def units(passages: Sequence[Passage]) -> list[tuple[Passage, str]]:
 
     What is read off the screen, or described, is a unit of its own on both levels.
     """
-    apart = [one for one in passages if one.kind not in SAID]
+    apart = [one for one in passages if one.kind not in SPOKEN]
     levels = (("window", windows(passages)), ("sentence", pieces(passages)), ("both", apart))
     return [(one, level) for level, found in levels for one in found if one.text.strip()]
 

@@ -9,9 +9,8 @@ import streamlit as st
 
 from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
-from pipeline.media.folder import SPOKEN
 from pipeline.times import stamp
-from pipeline.types import Coverage, Media
+from pipeline.types import SPOKEN, Coverage, Media
 from pipeline.ui.page import STATES, chat_of, choose, jump, noun, start
 from pipeline.workflow import Pipeline, Playable
 
