@@ -18,7 +18,7 @@ from pipeline.chat.reply import Reply
 from pipeline.errors import PipelineError
 from pipeline.times import stamp
 from pipeline.types import Evidence, Frame, Media, Moment, Passage, Turn
-from pipeline.ui.page import Asked, Chat, chat_of, noun, time_button
+from pipeline.ui.page import Asked, Chat, chat_of, noun, stands_at, time_button
 from pipeline.workflow import Pipeline
 
 FINISHES = {
@@ -31,9 +31,9 @@ KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describe
 
 
 def chat(app: Pipeline, media: Media) -> None:
-    state = chat_of(media)
-    if question := st.chat_input(f"Ask about this {noun(media)}", key=f"ask-{media.id}"):
-        state.asked.append(Asked(question, len(state.asked), state.at))
+    state, key = chat_of(media), f"ask-{media.id}"
+    # A callback: the fragment that hears the player may end while this page is drawn, and takes unread questions along.
+    st.chat_input(f"Ask about this {noun(media)}", key=key, on_submit=ask, args=(media, key))
     with st.container(key="chat", height=400, border=False, autoscroll=True):
         if not state.asked:
             opening(app, media)
@@ -45,6 +45,11 @@ def chat(app: Pipeline, media: Media) -> None:
                     show_answer(app, media, asked, number)
                 else:
                     answer(app, media, state, asked)
+
+
+def ask(media: Media, key: str) -> None:
+    state = chat_of(media)
+    state.asked.append(Asked(st.session_state[key], len(state.asked), stands_at(media)))
 
 
 def opening(app: Pipeline, media: Media) -> None:

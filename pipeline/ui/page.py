@@ -36,12 +36,11 @@ class Asked:
 
 @dataclass
 class Chat:
-    """What was asked about one video on this page, and where its player stands."""
+    """What was asked about one video on this page, and where its player was put."""
 
     asked: list[Asked] = field(default_factory=list)
     seconds: float = 0.0  # where the player was put
     jumps: int = 0  # how often a time was clicked: the same time clicked twice moves the player twice
-    at: float | None = None  # s, where it stood when last heard of
     plays: bool = True  # whether there is a player for a time to move
 
 
@@ -71,7 +70,18 @@ def noun(media: Media) -> str:
 
 def jump(media: Media, seconds: float) -> None:
     state = chat_of(media)
-    state.seconds, state.at, state.jumps = seconds, seconds, state.jumps + 1
+    state.seconds, state.jumps = seconds, state.jumps + 1
+
+
+def stands_at(media: Media) -> float | None:
+    """Where its player stands (s): where it was last heard of, or put since; None where neither was."""
+    state = chat_of(media)
+    at, jumps = getattr(st.session_state.get(position_key(media)), "at", None) or (None, 0)
+    return at if jumps == state.jumps else state.seconds
+
+
+def position_key(media: Media) -> str:
+    return f"position-{media.id}"
 
 
 def time_button(media: Media, seconds: float, key: str, doubt: bool = False) -> None:

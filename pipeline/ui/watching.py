@@ -11,7 +11,7 @@ from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Coverage, Media
-from pipeline.ui.page import STATES, chat_of, choose, jump, noun, start
+from pipeline.ui.page import STATES, chat_of, choose, jump, noun, position_key, start
 from pipeline.workflow import Pipeline, Playable
 
 PARTS = {
@@ -35,7 +35,7 @@ export default function ({ data, setStateValue }) {
     const video = document.querySelector(player);
     if (!video || !video.readyState) return;
     const at = Math.round(10 * (data.offset + video.currentTime)) / 10;
-    if (at !== said) setStateValue("at", said = at);
+    if (at !== said) setStateValue("at", [said = at, data.jumps]);
   };
   const moved = ({ target }) => {
     if (!target.matches(player)) return;
@@ -111,13 +111,10 @@ def player(app: Pipeline, media: Media) -> Playable | None:
 @st.fragment
 def position(media: Media, offset: float) -> None:
     """Hear where the player stands. A fragment: what is being typed or answered goes on undisturbed."""
-    key = f"position-{media.id}"
-
-    def heard() -> None:
-        chat_of(media).at = st.session_state[key].at
-
     with st.container(key="position"):
-        _position(key=key, data={"offset": offset}, on_at_change=heard)
+        _position(
+            key=position_key(media), data={"offset": offset, "jumps": chat_of(media).jumps}, on_at_change=lambda: None
+        )
 
 
 @st.fragment
