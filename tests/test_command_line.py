@@ -62,9 +62,9 @@ def test_search_without_an_id_looks_everywhere(capsys, read):
 
 
 def test_ask_gives_the_same_and_the_answer(capsys, read):
-    code, out, _ = run(capsys, "ask", "--json", read, "What comes next week?")
+    code, out, err = run(capsys, "ask", "--json", read, "What comes next week?")
+    assert code == 0, err
     (said,) = lines(out)
-    assert code == 0
     asked = ["question", "kind", "near", "nearness", "notes", "moments"]
     assert list(said) == [*asked, "answer", "answered_by", "citations", "uncited", "finish"]
     assert said["answered_by"] == "quotes"

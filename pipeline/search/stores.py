@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LITE_FILE = "library.db"
 CONNECT_SECONDS = 8
+STARTING_SECONDS = 60  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
 CALL_SECONDS = 60  # a call that is not answered by then fails
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 ROWS_A_CALL = 1000
@@ -119,13 +120,13 @@ class Stores:
         self._connection = {
             "uri": uri,
             "token": token,
-            "timeout": CONNECT_SECONDS,
+            "timeout": STARTING_SECONDS if lease else CONNECT_SECONDS,
             "dedicated": True,  # closing one really closes it
             "grpc_options": {**options, "grpc.service_config": json.dumps(limit)},
         }
         with self.errors():
             self._client = MilvusClient(**self._connection)
-            self._client.list_collections(timeout=CONNECT_SECONDS)
+            self._client.list_collections(timeout=self._connection["timeout"])
 
     def get(self, kind: str) -> "MilvusVectorStore | None":
         """The store of this kind if it is open."""
