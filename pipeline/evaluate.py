@@ -37,6 +37,7 @@ Settings, measured side by side; --settings names some of them:
   hybrid                   these two, weighted alike
   sentences                the default without pictures and text on screen
   screen                   the default without pictures
+  fused                    the default, its best not compared word by word
   LIST-half, LIST-double   the default with another weight of one list,
                            such as words-half
   random, middle           no evidence: moments anywhere, or the middle
@@ -72,6 +73,7 @@ def settings() -> dict[str, Fusion | str]:
         "hybrid": Fusion({"words": 1.0, "meaning": 1.0}, screen=False),
         "sentences": replace(FUSION, weights=without, screen=False),
         "screen": replace(FUSION, weights=without),
+        "fused": replace(FUSION, late=0.0),
     }
     for name, weight in FUSION.weights.items():
         for suffix, factor in (("half", 0.5), ("double", 2.0)):

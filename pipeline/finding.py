@@ -22,6 +22,7 @@ JUST_SAID = 20.0  # s before the player's position that "what did she just say?"
 STILL_SHOWN = 5.0  # s after it
 PLACES = 20  # listed for "every place where"
 HITS = 100  # of each list
+COMPARED = 20  # moments that are compared word by word
 
 _TIME = re.compile(
     r"(?:(?P<order>after|before) )?(?<![\d:.])(?:(?P<hours>\d{1,2}):)?(?P<minutes>\d{1,3}):(?P<seconds>[0-5]\d)"
@@ -41,6 +42,7 @@ class Library:
     vectors: Callable[[str], Mapping[str, Any]]  # the text vectors of a media id: see vectors.load_vectors
     scope: Sequence[str]  # the ids of the media that are asked
     threshold: float | None  # of nearness; None where the embedding has none that was measured
+    by_word: Callable[[str, Sequence[Moment], float], list[Moment]] | None = None  # see late.comparer
     rerank: Callable[[str, Sequence[Moment]], list[Moment]] | None = None  # see rerank.reranker
 
 
@@ -75,8 +77,12 @@ def gather(
         notes.append("Nothing is said or written in it, and its pictures cannot be searched here, so these are of all.")
         return Evidence(question, pictures, "whole", notes=tuple(notes))
     known = {media_id: library.get(media_id) for media_id in {hit.media for hits in lists.values() for hit in hits}}
-    found = moments.fuse(lists, known, max(limit, PLACES) if listed or library.rerank else limit, fusion)
+    many = max(limit, PLACES) if listed or library.rerank else limit
+    by_word = library.by_word if fusion.late else None
+    found = moments.fuse(lists, known, max(many, COMPARED) if by_word else many, fusion)
     near = nearness(query.text, lists, found)  # of the fused order, which it was fitted on
+    if by_word:
+        found = [*by_word(query.text, found[:COMPARED], fusion.late), *found[COMPARED:]][:many]
     if library.rerank:
         found = library.rerank(query.text, found)[:limit]
     measured = library.threshold is not None and is_measured(question, {one.language for one in known.values()})

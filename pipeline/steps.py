@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Passage, Progress
 
 Report = Callable[[Progress], None]
+TEXT_SHARE = 0.8  # of the time that embedding words takes: the windows, pairs and sentences, before single words
 SENTENCES = 4  # of a chapter, that the model names it by
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,10 @@ def _embed_text(media: Media, folder: Path, settings: Settings, report: Report) 
     if not media.passages:
         return Coverage("absent", note="There are no words to search.")
     model = embeddings.text_embedding(settings)
-    vectors.embed_text(folder, media, model, lambda done: report(Progress("text", done)))
+    vectors.embed_text(folder, media, model, lambda done: report(Progress("text", TEXT_SHARE * done)))
+    vectors.embed_words(
+        folder, media, model, lambda done: report(Progress("text", TEXT_SHARE + (1 - TEXT_SHARE) * done))
+    )
     return Coverage("read", by=model.name)
 
 

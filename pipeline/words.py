@@ -47,11 +47,17 @@ def content_words(text: str) -> tuple[str, ...]:
 
     So do words in capitals (CLIP, US, WHO), unless a whole sentence is.
     """
-    words = re.findall(r"[^\W_]+(?:['’.+#-][^\W_]+)*[+#]*", text.replace("’", "'"))
-    names = {word.lower() for word in words if len(word) > 1 and word.isupper()}
+    text = text.replace("’", "'")
+    return tuple(dict.fromkeys(text[start:end].lower() for start, end in content_spans(text)))
+
+
+def content_spans(text: str) -> list[tuple[int, int]]:
+    """Where its content words stand, each time that they do: from which character to before which."""
+    words = list(re.finditer(r"[^\W_]+(?:['’.+#-][^\W_]+)*[+#]*", text.replace("’", "'")))
+    names = {word[0].lower() for word in words if len(word[0]) > 1 and word[0].isupper()}
     if len(words) > 2 and text.isupper():
         names = set()
-    return tuple(dict.fromkeys(w for word in words if (w := word.lower()) not in _EMPTY or w in names))
+    return [word.span() for word in words if (lower := word[0].lower()) not in _EMPTY or lower in names]
 
 
 def root(word: str) -> str:

@@ -21,7 +21,7 @@ from pipeline.looking import look_closer
 from pipeline.media import clips, subtitles, uploads, video
 from pipeline.media import folder as folders
 from pipeline.media.disk import storage_errors
-from pipeline.search import embeddings, moments, rerank, vectors
+from pipeline.search import embeddings, late, moments, rerank, vectors
 from pipeline.search.index import Index
 from pipeline.search.moments import Fusion
 from pipeline.settings import Settings
@@ -236,6 +236,7 @@ class Pipeline:
             ),
             scope=[media_id for media_id in scope if media_id in known],
             threshold=embeddings.near_enough(self.settings),
+            by_word=late.comparer(self.settings),
             rerank=rerank.reranker(self.settings),
         )
         meant = meant or intent.read(question, follows=bool(history))
@@ -247,11 +248,12 @@ class Pipeline:
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
-        name = embeddings.text_embedding(self.settings).name
+        embedding = embeddings.text_embedding(self.settings)
+        name, words = embedding.name, hasattr(embedding, "word_vectors")
         return [
             media
             for media_id, (folder, media) in self._folders().items()
-            if (media_ids is None or media_id in media_ids) and vectors.missing(folder, media.passages, name)
+            if (media_ids is None or media_id in media_ids) and vectors.missing(folder, media.passages, name, words)
         ]
 
     def ask(

@@ -89,6 +89,31 @@ class TestLocal:
         odd = ["", "?", "\ud800", "\x00", "word " * 5000, "日本語"]
         assert len(text_embedding(settings).get_text_embedding_batch(odd)) == len(odd)
 
+    def test_content_words_have_a_vector_each_as_they_are_meant_there(self, settings):
+        model = text_embedding(settings)
+        river, money = model.word_vectors(["We row to the bank.", "The bank lends."])
+        assert (river.shape, money.shape) == ((2, 384), (2, 384))  # row, bank; bank, lends
+        assert all(math.isclose(near(one, one), 1.0, abs_tol=1e-5) for one in (*river, *money))
+        assert 0.1 < near(river[1], money[0]) < 0.9
+
+    def test_a_word_of_several_tokens_has_one_vector(self, settings):
+        (whole,) = text_embedding(settings).word_vectors(
+            ["Unquestionably, Käthe's C++ isn't antidisestablishmentarian"]
+        )
+        assert len(whole) == 4
+
+    def test_words_have_the_same_vectors_alone_and_in_a_batch(self, settings):
+        model = text_embedding(settings)
+        together = model.word_vectors(["red boats", "a much longer text than the other " * 20])
+        (alone,) = model.word_vectors(["red boats"])
+        assert all(near(one, other) > 0.9999 for one, other in zip(together[0], alone, strict=True))
+
+    def test_odd_texts_have_the_words_that_can_be_read(self, settings):
+        odd = ["", "?", "and so on", "\ud800", "\x00", "grain " * 5000, "日本語"]
+        *empty, _, _, long, _ = text_embedding(settings).word_vectors(odd)
+        assert [len(one) for one in empty] == [0, 0, 0]
+        assert 200 < len(long) <= 256  # what the model reads
+
 
 class TestServices:
     def test_vectors_come_in_the_order_of_the_texts(self, service):
@@ -276,6 +301,38 @@ class TestSavedVectors:
         found = vectors.load_vectors(tmp_path, model.name)
         assert {len(vector) for vector in found.values()} == {32}
         assert len(found) == 70
+
+    def test_words_are_embedded_once_where_the_embedding_knows_them(self, server, settings, tmp_path):
+        model, media = text_embedding(settings), media_of(["A red boat.", "And so on.", ""])
+        vectors.embed_text(tmp_path, media, model, ignore)
+        assert not vectors.missing(tmp_path, media.passages, model.name)
+        assert vectors.missing(tmp_path, media.passages, model.name, words=True)
+        done = []
+        vectors.embed_words(tmp_path, media, model, done.append)
+        assert done[-1] == 1.0
+        assert not vectors.missing(tmp_path, media.passages, model.name, words=True)
+        boat, nothing = (vectors.load_words(tmp_path, model.name)[vectors.key_of(one)] for one in media.passages[:2])
+        assert (boat.shape, nothing.shape) == ((2, 384), (0, 384))
+        for saved, vector in zip(boat, *model.word_vectors(["A red boat."]), strict=True):
+            assert near(saved, vector) / math.hypot(*saved) > 0.999
+        first = vectors.words_path(tmp_path, model.name).stat().st_mtime_ns
+        vectors.embed_words(tmp_path, media, model, ignore)
+        assert vectors.words_path(tmp_path, model.name).stat().st_mtime_ns == first
+        other = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+        vectors.embed_words(tmp_path, media, other, ignore)
+        assert vectors.load_words(tmp_path, other.name) == {}
+        assert server.inputs == []
+
+    @pytest.mark.parametrize("damage", [b"", b"not a zip", None])
+    def test_a_damaged_file_of_words_is_made_anew(self, settings, tmp_path, damage, caplog):
+        model, media = text_embedding(settings), media_of(["A red boat.", "A blue house."])
+        (tmp_path / "vectors").mkdir()
+        vectors.embed_words(tmp_path, media, model, ignore)
+        path = vectors.words_path(tmp_path, model.name)
+        path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
+        vectors.embed_words(tmp_path, media, model, ignore)
+        assert len(vectors.load_words(tmp_path, model.name)) == 2
+        assert "damaged" in caplog.text
 
     def test_frames_are_embedded_once(self, clip, pictures):
         folder, frames = pictures

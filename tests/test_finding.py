@@ -8,7 +8,7 @@ import pytest
 from pipeline import build
 from pipeline.errors import LibraryError
 from pipeline.search import around, places
-from pipeline.search.moments import Fusion
+from pipeline.search.moments import FUSION, Fusion
 from pipeline.settings import Settings
 from pipeline.types import Frame, Media, Moment, Passage, Turn
 
@@ -135,6 +135,14 @@ class TestLocal:
         )
         assert library.find("xyzzy", fusion=words).moments == ()
         assert library.find("xyzzy", fusion=Fusion({"meaning": 1.0})).moments
+
+    def test_moments_are_compared_word_by_word_and_refused_by_what_was_found_before(self, library):
+        without = Fusion(FUSION.weights)
+        question = "Which timber is the pole for the canvas cut from?"
+        compared, fused = find(library, question), find(library, question, fusion=without)
+        assert compared.moments[0].score > fused.moments[0].score
+        assert compared.nearness == fused.nearness
+        assert len(compared.moments) == len(fused.moments)
 
 
 class TestWhole:
@@ -473,8 +481,8 @@ def test_what_is_not_embedded_yet_is_said_and_nothing_is_refused(library, tmp_pa
         library.settings.data_dir, settings.data_dir, ignore=shutil.ignore_patterns("library.*", ".library*")
     )
     bread = media(library, "bread")
-    (vectors,) = (settings.data_dir / bread.id / "vectors").iterdir()
-    vectors.unlink()
+    for file in (settings.data_dir / bread.id / "vectors").iterdir():
+        file.unlink()
     pipeline = build(settings)
     try:
         with pytest.raises(LibraryError, match="reindex"):

@@ -17,6 +17,7 @@ from pipeline.search.clip import image_embedding, image_embedding_available
 from pipeline.search.services import Service
 from pipeline.search.weights import load_minilm
 from pipeline.settings import Settings
+from pipeline.words import content_spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +67,7 @@ def batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield group
 
 
+@lru_cache(maxsize=1)
 def _local() -> "BaseEmbedding":
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
@@ -76,22 +78,50 @@ def _local() -> "BaseEmbedding":
         def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
             return _embed_with_minilm([clean(text) for text in texts]).tolist()
 
+        def word_vectors(self, texts: list[str]) -> "list[np.ndarray]":
+            """Of each text a unit vector for each of its content words, as it is meant there: float32 (words, 384)."""
+            return [words for group in batches(texts) for words in _words_with_minilm([clean(text) for text in group])]
+
     return LocalEmbedding(model_name="all-MiniLM-L6-v2", embed_batch_size=TEXTS_A_BATCH)
 
 
 def _embed_with_minilm(texts: list[str]) -> "np.ndarray":
     """Mean of the token vectors, as sentence-transformers/all-MiniLM-L6-v2 is made to be used."""
+    tokens, mask, _ = _read_with_minilm(tuple(texts))
+    weights = mask.unsqueeze(-1).to(tokens.dtype)
+    means = (tokens * weights).sum(1) / weights.sum(1)
+    return unit(means.numpy(), len(texts), LOCAL_DIMENSION, "The local text embedding")
+
+
+def _words_with_minilm(texts: list[str]) -> "list[np.ndarray]":
+    """Mean of the vectors of each content word's tokens. A word past the model's length is left out."""
+    import numpy as np
+
+    tokens, _, places = _read_with_minilm(tuple(texts))
+    found = []
+    for text, vectors, spans in zip(texts, tokens.numpy(), places, strict=True):
+        means = []
+        for start, end in content_spans(text):
+            inside = [number for number, (first, last) in enumerate(spans) if start <= first < last <= end]
+            if inside:
+                means.append(vectors[inside].mean(0))
+        array = np.array(means, dtype=np.float32).reshape(-1, LOCAL_DIMENSION)
+        found.append(unit(array, len(means), LOCAL_DIMENSION, "The local text embedding"))
+    return found
+
+
+@lru_cache(maxsize=2)  # a question is asked for its meaning, then for that of its words
+def _read_with_minilm(texts: tuple[str, ...]) -> tuple[Any, Any, list[list[tuple[int, int]]]]:
+    """(the vector of each token, 1 where there is one and 0 where the text is over, where each stands in its text)."""
     import torch
 
     with _loading:  # two threads that ask first must not both load it
         model, tokenizer = _minilm()
-    encoded = tokenizer.encode_batch(texts)
+    encoded = tokenizer.encode_batch(list(texts))
     mask = torch.tensor([one.attention_mask for one in encoded])
     with torch.inference_mode():
         tokens = model(input_ids=torch.tensor([one.ids for one in encoded]), attention_mask=mask).last_hidden_state
-    weights = mask.unsqueeze(-1).to(tokens.dtype)
-    means = (tokens * weights).sum(1) / weights.sum(1)
-    return unit(means.numpy(), len(texts), LOCAL_DIMENSION, "The local text embedding")
+    return tokens, mask, [one.offsets for one in encoded]
 
 
 def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding":

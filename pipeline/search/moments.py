@@ -30,9 +30,12 @@ class Fusion:
 
     weights: Mapping[str, float]  # by list; one without a weight is not asked for
     screen: bool = True  # whether texts on screen and captions count
+    late: float = 0.0  # what the best moments earn for the meaning of their words: see late.py
 
 
-FUSION = Fusion({"words": 0.5, "sentence words": 0.5, "meaning": 0.3, "sentence meaning": 1.0, "picture": 0.4})
+FUSION = Fusion(
+    {"words": 0.5, "sentence words": 0.5, "meaning": 0.3, "sentence meaning": 1.0, "picture": 0.4}, late=0.8
+)
 
 
 def fuse(
