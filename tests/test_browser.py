@@ -105,7 +105,7 @@ def test_what_is_this_is_about_what_the_player_shows(library, page, address):
     expect(answer).to_contain_text("a pigment that swallows red and blue light")
     assert page.evaluate("() => document.querySelector('video').currentTime") == 11
 
-    page.evaluate("() => { document.querySelector('video').currentTime = 21 }")
     page.keyboard.type("What is this?")  # the field has kept the focus
+    page.evaluate("() => { document.querySelector('video').currentTime = 21 }")  # moved as the question is sent
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("stChatMessage").nth(3)).to_contain_text("The player was at 0:21.")

@@ -32,7 +32,7 @@ KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describe
 
 def chat(app: Pipeline, media: Media) -> None:
     state, key = chat_of(media), f"ask-{media.id}"
-    # A callback: the fragment that hears the player may end while this page is drawn, and takes unread questions along.
+    # A callback, since a question may arrive in a run of the fragment that hears the player: see asked_meanwhile.
     st.chat_input(f"Ask about this {noun(media)}", key=key, on_submit=ask, args=(media, key))
     with st.container(key="chat", height=400, border=False, autoscroll=True):
         if not state.asked:
@@ -50,6 +50,7 @@ def chat(app: Pipeline, media: Media) -> None:
 def ask(media: Media, key: str) -> None:
     state = chat_of(media)
     state.asked.append(Asked(st.session_state[key], len(state.asked), stands_at(media)))
+    st.session_state.asked_meanwhile = True
 
 
 def opening(app: Pipeline, media: Media) -> None:

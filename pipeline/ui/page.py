@@ -80,6 +80,14 @@ def stands_at(media: Media) -> float | None:
     return at if jumps == state.jumps else state.seconds
 
 
+def asked_meanwhile() -> bool:
+    """Whether a question was sent that the page has not drawn yet.
+
+    The browser puts what is sent at once into one message, and where a part of it is of a fragment, that alone is run.
+    """
+    return st.session_state.pop("asked_meanwhile", False)
+
+
 def position_key(media: Media) -> str:
     return f"position-{media.id}"
 

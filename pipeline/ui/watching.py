@@ -11,7 +11,7 @@ from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Coverage, Media
-from pipeline.ui.page import STATES, chat_of, choose, jump, noun, position_key, start
+from pipeline.ui.page import STATES, asked_meanwhile, chat_of, choose, jump, noun, position_key, start
 from pipeline.workflow import Pipeline, Playable
 
 PARTS = {
@@ -23,12 +23,13 @@ PARTS = {
     "pictures": "Search by picture",
     "chapters": "Chapters",
 }
-# st.video does not say where it stands. This does, when a question is begun and when the player was moved or stopped;
-# not while it plays, since each report runs a fragment of the page. And who asks sees the answer come: the chat follows
-# what is new only where it was scrolled to its end. Elements come and go, so it listens to the document.
+# st.video does not say where it stands. This does, when a question is begun or sent, and when the player was moved or
+# stopped; not while it plays, since each report runs a fragment of the page. And who asks sees the answer come: the
+# chat follows what is new only where it was scrolled to its end. Elements come and go, so it listens to the document.
 POSITION = """
 export default function ({ data, setStateValue }) {
   const player = ".st-key-player video", question = "[data-testid=stChatInputTextArea]";
+  const send = "[data-testid=stChatInputSubmitButton]";
   let said, waiting;
   const say = () => {
     waiting = clearTimeout(waiting);
@@ -45,11 +46,15 @@ export default function ({ data, setStateValue }) {
   const begun = ({ type, target }) => {
     if (target.matches?.(question) && (type === "focusin" || !target.value || waiting)) say();
   };
-  const sent = ({ key, target }) => {
+  const sent = ({ type, key, target }) => {
+    if (type === "keydown" ? key !== "Enter" || !target.matches?.(question) : !target.closest?.(send)) return;
+    say();
     const chat = document.querySelector(".st-key-chat");
-    if (key === "Enter" && target.matches?.(question)) chat.scrollTop = chat.scrollHeight;
+    if (chat) chat.scrollTop = chat.scrollHeight;
   };
-  const listeners = { keydown: sent, pause: moved, seeked: moved, focusin: begun, beforeinput: begun };
+  const listeners = {
+    keydown: sent, pointerdown: sent, pause: moved, seeked: moved, focusin: begun, beforeinput: begun,
+  };
   for (const [event, listener] of Object.entries(listeners)) document.addEventListener(event, listener, true);
   return () => {
     clearTimeout(waiting);
@@ -61,6 +66,7 @@ _position = st.components.v2.component("player_position", js=POSITION)
 
 
 def watch(app: Pipeline, media: Media) -> None:
+    asked_meanwhile()  # what was sent until now is drawn in this run
     header = st.container(horizontal=True, vertical_alignment="center")
     header.markdown(f"#### {neutralise(media.title)}", width="stretch")
     with st.container(key="player"):
@@ -115,6 +121,8 @@ def position(media: Media, offset: float) -> None:
         _position(
             key=position_key(media), data={"offset": offset, "jumps": chat_of(media).jumps}, on_at_change=lambda: None
         )
+    if asked_meanwhile():
+        st.rerun(scope="app")
 
 
 @st.fragment
