@@ -23,42 +23,23 @@ PARTS = {
     "pictures": "Search by picture",
     "chapters": "Chapters",
 }
-# st.video does not say where it stands. This does, when a question is begun or sent, and when the player was moved or
-# stopped; not while it plays, since each report runs a fragment of the page. And who asks sees the answer come: the
-# chat follows what is new only where it was scrolled to its end. Elements come and go, so it listens to the document.
+# st.video does not say where it stands. This does, as a question is sent. And who asks sees the answer come: the chat
+# follows what is new only where it was scrolled to its end. Elements come and go, so it listens to the document.
 POSITION = """
 export default function ({ data, setStateValue }) {
-  const player = ".st-key-player video", question = "[data-testid=stChatInputTextArea]";
-  const send = "[data-testid=stChatInputSubmitButton]";
-  let said, waiting;
-  const say = () => {
-    waiting = clearTimeout(waiting);
-    const video = document.querySelector(player);
-    if (!video || !video.readyState) return;
-    const at = Math.round(10 * (data.offset + video.currentTime)) / 10;
-    if (at !== said) setStateValue("at", [said = at, data.jumps]);
-  };
-  const moved = ({ target }) => {
-    if (!target.matches(player)) return;
-    clearTimeout(waiting);
-    waiting = setTimeout(say, 200);  // dragging moves it many times
-  };
-  const begun = ({ type, target }) => {
-    if (target.matches?.(question) && (type === "focusin" || !target.value || waiting)) say();
-  };
+  const question = "[data-testid=stChatInputTextArea]", send = "[data-testid=stChatInputSubmitButton]";
+  let said;
   const sent = ({ type, key, target }) => {
     if (type === "keydown" ? key !== "Enter" || !target.matches?.(question) : !target.closest?.(send)) return;
-    say();
+    const video = document.querySelector(".st-key-player video");
+    const at = video?.readyState ? Math.round(10 * (data.offset + video.currentTime)) / 10 : said;
+    if (at !== said) setStateValue("at", [said = at, data.jumps]);
     const chat = document.querySelector(".st-key-chat");
     if (chat) chat.scrollTop = chat.scrollHeight;
   };
-  const listeners = {
-    keydown: sent, pointerdown: sent, pause: moved, seeked: moved, focusin: begun, beforeinput: begun,
-  };
-  for (const [event, listener] of Object.entries(listeners)) document.addEventListener(event, listener, true);
+  for (const event of ["keydown", "pointerdown"]) document.addEventListener(event, sent, true);
   return () => {
-    clearTimeout(waiting);
-    for (const [event, listener] of Object.entries(listeners)) document.removeEventListener(event, listener, true);
+    for (const event of ["keydown", "pointerdown"]) document.removeEventListener(event, sent, true);
   };
 }
 """
