@@ -5,20 +5,29 @@ what each step does is known by media/, search/ and chat/ alone.
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline import finding
+from pipeline import finding, matching
 from pipeline.chat import intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
-from pipeline.errors import LibraryBusy, LibraryError, MediaNotFound, PipelineError, SourceError, StorageError
+from pipeline.errors import (
+    LibraryBusy,
+    LibraryError,
+    MediaNotFound,
+    ModelError,
+    PipelineError,
+    SourceError,
+    StorageError,
+)
 from pipeline.finding import Lists
 from pipeline.looking import look_closer
-from pipeline.media import clips, subtitles, uploads, video
+from pipeline.media import added, clips, screen, subtitles, uploads, video
 from pipeline.media import folder as folders
 from pipeline.media.disk import storage_errors
 from pipeline.search import embeddings, late, moments, rerank, vectors
@@ -27,10 +36,12 @@ from pipeline.search.moments import Fusion
 from pipeline.settings import Settings
 from pipeline.steps import divide, embed
 from pipeline.steps import read as read_here
+from pipeline.talks import Talk
 from pipeline.types import Evidence, Frame, Media, Progress, Turn
 from pipeline.worker import Worker
 
 Report = Callable[[Progress], None]
+log = logging.getLogger(__name__)
 MOMENTS = 5  # found for one question
 LARGEST_PLAYED = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
@@ -75,6 +86,8 @@ class Pipeline:
         self._syncing = threading.Lock()
         self._one_reader = threading.Lock()
         self._one_cutter = threading.Lock()
+        self._talks: dict[str, Talk] = {}  # by media id; "" is of the whole library
+        self._one_talk = threading.Lock()
         self._plays: dict[str, bool] = {}  # by media id: whether browsers play the original
         with storage_errors(settings.data_dir):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -163,7 +176,10 @@ class Pipeline:
         The original file is left alone. When another process holds the index, it drops the rows itself.
         """
         folder = self.folder(media_id)
-        folders.remove(self.settings.data_dir, folder.name)
+        with self._one_talk:  # nothing writes into a folder that goes
+            if talk := self._talks.pop(folder.name, None):
+                talk.close()
+            folders.remove(self.settings.data_dir, folder.name)
         # The folder is gone, and with it the media; its rows go now or whenever the index is next in step.
         with contextlib.suppress(LibraryError, StorageError):
             self.index()
@@ -210,13 +226,16 @@ class Pipeline:
         at: tuple[str, float] | None = None,
         fusion: Fusion = moments.FUSION,
         meant: Intent | None = None,
+        picture: bytes | Path | None = None,
     ) -> Evidence:
         """Evidence for the question, from these media or from all of them: see Evidence.kind for its order.
 
         A follow-up finds its moments from the conversation. `at` is where the player stands: media id and seconds.
-        `meant` is what the question asks for, where it was decided already.
-        Raises LibraryError, EmbeddingError, MediaNotFound.
+        `meant` is what the question asks for, where it was decided already. `picture` comes with the question, or
+        alone: then it is asked where it is shown.
+        Raises LibraryError, EmbeddingError, MediaNotFound; SourceError for a picture that cannot be used.
         """
+        jpeg = added.to_jpeg(picture) if picture is not None else None
         ids = None if media_ids is None else [self.get(media_id).id for media_id in media_ids]
         at = at and (self.get(at[0]).id, at[1])
         known = self.index()
@@ -239,12 +258,52 @@ class Pipeline:
             by_word=late.comparer(self.settings),
             rerank=rerank.reranker(self.settings),
         )
-        meant = meant or intent.read(question, follows=bool(history))
-        evidence = finding.gather(question, meant, history, limit, at, fusion, library)
+        if jpeg:
+            held = self._held(library.scope)
+            evidence = matching.gather(
+                question.strip() or matching.ONLY_A_PICTURE,
+                matching.alike(jpeg, held),
+                self._opened().search_by_picture(jpeg, ids, finding.HITS),
+                lambda: self._words_on(jpeg),
+                limit,
+                fusion,
+                library,
+            )
+        else:
+            meant = meant or intent.read(question, follows=bool(history))
+            evidence = finding.gather(question, meant, history, limit, at, fusion, library)
         if behind:  # nothing can be said not to be there
             note = f"{_not_searched(behind)} To search all of it, run: python -m pipeline reindex"
             evidence = replace(evidence, near=True, notes=(*evidence.notes, note))
         return evidence
+
+    def similar(self, media_id: str, frame: Frame, limit: int = 8) -> Sequence[tuple[str, Frame, float]]:
+        """Other places in the library that look like a kept frame: (media id, frame, likeness 0-1), most alike first.
+
+        By CLIP where it is there, else by looks alone. Neither the frame nor its neighbours are among them.
+        Raises LibraryError, MediaNotFound, StorageError; ModelError where a named CLIP cannot be had.
+        """
+        folder = self.folder(media_id)
+        with storage_errors(folder / frame.image):
+            jpeg = (folder / frame.image).read_bytes()
+        known = self.index()
+        wanted = matching.apart_from(folder.name, frame)
+        views = self._opened().search_by_picture(jpeg, list(known), finding.HITS)
+        hits = [hit for hit in views if wanted(hit.media, hit.item)] or matching.alike(jpeg, self._held(known), wanted)
+        return [(hit.media, hit.item, hit.score) for hit in matching.thinned(hits, limit)]
+
+    def _held(self, media_ids: Collection[str]) -> matching.Held:
+        return {media_id: one for media_id, one in self._folders().items() if media_id in media_ids}
+
+    def _words_on(self, jpeg: bytes) -> str:
+        """What can be read on a picture, where text on pictures is read."""
+        if not self.settings.screen_text:
+            return ""
+        try:
+            return screen.read_picture(jpeg)
+        except ModelError as error:
+            log.warning("The words on the picture of a question were not read: %s", error)
+            return ""
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
@@ -263,20 +322,49 @@ class Pipeline:
         history: Sequence[Turn] = (),
         limit: int = MOMENTS,
         at: tuple[str, float] | None = None,
+        picture: bytes | Path | None = None,
+        found: Callable[[Evidence], None] = lambda evidence: None,
     ) -> Reply:
         """Find evidence and answer from it: with the configured model, else by quoting. Iterate the reply for words.
 
+        `picture` as for find. `found` is told the evidence as soon as it is there, before a model is asked.
         Raises what find raises; the reply raises AnswerError while it is read.
         """
         if not self.settings.vllm_base_url:
-            evidence = self.find(question, media_ids, history, limit, at)
+            evidence = self.find(question, media_ids, history, limit, at, picture=picture)
+            found(evidence)
             return quotes.answer(evidence, self._titles(evidence))
         from pipeline.chat import decide, vision
 
-        meant = decide.decide(self.settings, question, follows=bool(history))
-        evidence = self.find(question, media_ids, history, limit, at, meant=meant)
+        jpeg = added.to_jpeg(picture) if picture is not None else None
+        meant = None if jpeg else decide.decide(self.settings, question, follows=bool(history))
+        evidence = self.find(question, media_ids, history, limit, at, meant=meant, picture=jpeg)
+        found(evidence)
         evidence = look_closer(evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings)
-        return vision.answer(self.settings, evidence, self._titles(evidence), history, self.picture)
+        return vision.answer(self.settings, evidence, self._titles(evidence), history, self.picture, added=jpeg)
+
+    def talk(self, media_id: str | None = None) -> Talk:
+        """The conversation about a media (None: about the whole library), the same one each time it is asked for.
+
+        Raises MediaNotFound, StorageError.
+        """
+        folder = self.folder(media_id) if media_id else self.settings.data_dir
+        key = folder.name if media_id else ""
+
+        def ask(
+            question: str,
+            history: Sequence[Turn],
+            at: float | None,
+            picture: bytes | None,
+            found: Callable[[Evidence], None],
+        ) -> Reply:
+            where = (key, at) if key and at is not None else None
+            return self.ask(question, [key] if key else None, history, at=where, picture=picture, found=found)
+
+        with self._one_talk:
+            if key not in self._talks:
+                self._talks[key] = Talk(folder, ask)
+            return self._talks[key]
 
     def _titles(self, evidence: Evidence) -> dict[str, str]:
         return {moment.media: self.get(moment.media).title for moment in evidence.moments}
@@ -314,7 +402,9 @@ class Pipeline:
         return self._opened().describe()
 
     def close(self) -> None:
-        """Let go of the vector store, so that another process can open it."""
+        """End what is being answered, and let go of the vector store, so that another process can open it."""
+        for talk in list(self._talks.values()):
+            talk.stop()
         with self._opening:
             if self._index:
                 self._index.close()

@@ -26,6 +26,7 @@ HEAVY = {
 PAGE = ("app", "pipeline.ui")  # the screen: Streamlit is its language, so it stands at the top of its files
 TOP = (  # what puts the rooms together
     "pipeline.workflow", "pipeline.steps", "pipeline.worker", "pipeline.finding", "pipeline.looking", "pipeline.doctor",
+    "pipeline.matching", "pipeline.talks",
     "pipeline.evaluate", "pipeline.questions", "pipeline.metrics", "pipeline.tables", "pipeline.__main__",
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ SHOWN = 6  # quotes of the moment that the player stands at
 TIMES_OF_FRAMES = 3
 VERBS = {"speech": "said", "subtitle": "in the subtitles", "screen": "on screen", "caption": "the picture shows"}
 QUOTED = "No chat model is set up, so these are quotes from the video, not a written answer"
+IS_IT, LIKE_IT = "it is this picture", "looks like the picture"  # why a moment was found by a picture
 NOT_NEAR = "This does not seem to be in the video."
 
 
@@ -44,6 +45,8 @@ def _write(evidence: Evidence, titles: Mapping[str, str]) -> str:
         return f" in “{titles.get(media, media)}”" if several else ""
 
     if not evidence.moments:
+        if evidence.kind == "picture":
+            return "Nothing that looks like this picture was found in the video."
         return "Nothing in the video was found for this question. Try it in other words."
     if not evidence.near:
         return f"{NOT_NEAR}\n\n{_nearest(evidence, place, 'The nearest that was found')}"
@@ -123,7 +126,28 @@ def _now(evidence: Evidence, place: Place) -> str:
     return _block(f"{QUOTED}. {opening}:", lines or [_bare(moment, place)])
 
 
+def _shown(evidence: Evidence, place: Place) -> str:
+    """Where the picture of the question is shown, then what is near to it."""
+    shown = [one for one in evidence.moments if {*one.why} & {IS_IT, LIKE_IT}][:LIST]
+    if not shown:
+        return _nearest(evidence, place)
+    length = LENGTH if len(shown) == 1 else SHORT
+    lines = []
+    for moment in shown:
+        quote = next(iter(excerpts.best_of(moment, evidence.question, length)), None)
+        until = f" to {stamp(moment.end)}" if moment.end - moment.start >= 1 else ""
+        words = f": [{stamp(quote.start)}] {_words(quote)}" if quote else ", without words"
+        lines.append(f"- [{stamp(cue(moment.frames[0]))}]{until}{place(moment.media)}{words}")
+    of = "This picture is" if IS_IT in shown[0].why else "Pictures that look like it are"
+    text = _block(f"{QUOTED}. {of} shown here, most alike first:", lines)
+    rest = dataclasses.replace(evidence, moments=tuple(one for one in evidence.moments if one not in shown))
+    if quotes := excerpts.best(rest)[:QUOTES]:
+        text += f"\n\n{_block('Also near to it:', (_line(quote, place) for quote in quotes))}"
+    return text
+
+
 _BY_KIND = {
+    "picture": _shown,
     "whole": _outline,
     "after": _beside,
     "before": _beside,

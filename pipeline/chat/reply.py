@@ -12,6 +12,7 @@ class Reply:
     evidence: what the answer leans on; once a prompt was written, the part of it that was sent.
     answered_by: a model name, or "quotes".
     text: what has arrived so far; it stays when the answer breaks off.
+    sent: the messages that went to the model, each picture named instead of sent; () for quotes. See Exchange.
     finish: None until it ends, then "stop", "length" (cut off at the length limit), "interrupted" (the
     endpoint broke off; the iteration raised AnswerError) or "stopped" (by stop(), or no longer iterated).
     """
@@ -27,6 +28,7 @@ class Reply:
         self.evidence = evidence
         self.answered_by = answered_by
         self.text = ""
+        self.sent: tuple[dict, ...] = ()
         self.finish: str | None = None
         self._pieces = pieces
         self._cut = cut

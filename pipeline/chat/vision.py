@@ -49,10 +49,12 @@ def answer(
     history: Sequence[Turn],
     picture: Callable[[str, Frame], Path],
     deadlines: Deadlines = Deadlines(),  # noqa: B008 (frozen)
+    added: bytes | None = None,
 ) -> Reply:
     """Answer from the evidence. Nothing is sent before the reply is iterated; that raises AnswerError.
 
-    titles: media id -> title. history: oldest first. picture: (media id, Frame) -> JPEG file.
+    titles: media id -> title. history: oldest first. picture: (media id, Frame) -> JPEG file. added: the JPEG that
+    came with the question; it goes first.
     A refusal as too long, or as too many images, is followed by one smaller try. A picture whose file is gone is
     passed over, and the reply's evidence says so.
     """
@@ -66,21 +68,22 @@ def answer(
             return files[media, frame]
 
         def written(room: Room) -> Prompt:
-            prompt = write(there, titles, history, room, lambda media, frame: size(read(media, frame)))
-            reply.evidence = prompt.evidence
+            seen = size(added) if added else None
+            prompt = write(there, titles, history, room, lambda media, frame: size(read(media, frame)), seen)
+            reply.evidence, reply.sent = prompt.evidence, _with_pictures(prompt, _named)
             return prompt
 
         with endpoint.client(line) as client:
             room = _rooms.get(who) or _ask_room(endpoint, client, line)
             prompt = written(room)
             try:
-                stream = endpoint.send(client, line, _messages(prompt, read), room.reserved)
+                stream = endpoint.send(client, line, _messages(prompt, read, added), room.reserved)
             except Refused as refused:
                 if refused.refusal.kind == "pictures":
                     raise
                 # Remembered also where it is refused again: the next question then begins with less.
                 room = _rooms[who] = _less(room, refused.refusal, prompt.tokens)
-                stream = endpoint.send(client, line, _messages(written(room), read), room.reserved)
+                stream = endpoint.send(client, line, _messages(written(room), read, added), room.reserved)
             _rooms[who] = room  # it fits
             return endpoint.listen(stream, say)
 
@@ -133,18 +136,31 @@ def _less(room: Room, refusal: Refusal, estimate: int) -> Room:
     return smaller(room)
 
 
-def _messages(prompt: Prompt, read: Callable[[str, Frame], bytes]) -> list[dict]:
+def _messages(prompt: Prompt, read: Callable[[str, Frame], bytes], added: bytes | None = None) -> list[dict]:
     """The prompt's messages with each picture put in as a data address."""
+    return list(_with_pictures(prompt, lambda part: _drawn(part, read, added)))
 
-    def part(one: dict) -> dict:
-        if one["type"] != "frame":
-            return one
-        return {"type": "image_url", "image_url": {"url": data_url(read(one["media"], one["frame"]), "image/jpeg")}}
 
-    return [
-        message if isinstance(message["content"], str) else message | {"content": [*map(part, message["content"])]}
+def _with_pictures(prompt: Prompt, put: Callable[[dict], dict]) -> tuple[dict, ...]:
+    """The prompt's messages with what `put` makes of each part that is a picture."""
+    return tuple(
+        message
+        if isinstance(message["content"], str)
+        else message | {"content": [part if part["type"] == "text" else put(part) for part in message["content"]]}
         for message in prompt.messages
-    ]
+    )
+
+
+def _drawn(part: dict, read: Callable[[str, Frame], bytes], added: bytes | None) -> dict:
+    picture = added if part["type"] == "added" else read(part["media"], part["frame"])
+    return {"type": "image_url", "image_url": {"url": data_url(picture, "image/jpeg")}}
+
+
+def _named(part: dict) -> dict:
+    """The picture by its name, as it is kept and shown."""
+    if part["type"] == "added":
+        return {"type": "picture", "added": True}
+    return {"type": "picture", "media": part["media"], "time": part["frame"].start, "file": part["frame"].image}
 
 
 def _read(evidence: Evidence, picture: Callable[[str, Frame], Path]) -> tuple[Evidence, dict[tuple[str, Frame], bytes]]:

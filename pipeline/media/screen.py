@@ -5,11 +5,14 @@ Knows no videos. The only file that imports rapidocr.
 """
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ THREADS = 4  # more bring little for pictures of this size
 
 _BULLET = re.compile(r"^[•·▪●◦■□►‣∙][\s•·▪●◦■□►‣∙]*")
 _CLOCK = re.compile(r"\d+(?::\d\d)+")
+_one_load = threading.Lock()
 
 
 def read_screen(folder: Path, frames: Sequence[Frame], progress: Callable[[float], None]) -> list[Passage]:
@@ -47,6 +51,13 @@ def read_screen(folder: Path, frames: Sequence[Frame], progress: Callable[[float
         progress((number + 1) / len(frames))
     progress(1.0)
     return passages
+
+
+def read_picture(jpeg: bytes) -> str:
+    """The text on one picture, "" where there is none. The models stay loaded. Raises ModelError."""
+    with _one_load:
+        engine = _kept()
+    return _read(engine, jpeg)
 
 
 def available() -> tuple[bool, str]:
@@ -78,14 +89,20 @@ def _load() -> Any:
         )
 
 
-def _read(engine: Any, image: Path) -> str:
+@functools.cache
+def _kept() -> Any:
+    return _load()
+
+
+def _read(engine: Any, image: Path | bytes) -> str:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(image) as picture:
+        with Image.open(BytesIO(image) if isinstance(image, bytes) else image) as picture:
             picture = picture.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
-        raise StorageError(f"The picture {image} cannot be read. Read the video again.") from error
+        which = "that was given" if isinstance(image, bytes) else image
+        raise StorageError(f"The picture {which} cannot be read. Read the video again.") from error
     with _model_errors():
         found = engine(picture)
     if not found.txts:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,10 @@ class Index:
             stores = self._opened()
             kinds = [kind for kind, rows in self._rows.items() if any(one in rows for one in ids or rows)]
         lists: dict[str, list[Hit]] = {}
+
+        def ask_in_words(retriever: Any) -> Any:
+            return retriever.text_to_image_retrieve(text)
+
         with self._whole_or_reopened(LibraryError), stores.errors():
             if asked := [one for one in TEXT_LISTS if one in wanted and any(kind != IMAGE for kind in kinds)]:
                 bundles = self._bundles(text, {TEXT_LISTS[one][0] for one in asked})
@@ -121,10 +126,33 @@ class Index:
             if (
                 "picture" in wanted
                 and IMAGE in kinds
-                and (hits := self._pictures(stores, text, ids, limit, after, before))
+                and (hits := self._pictures(stores, ask_in_words, ids, limit, after, before))
             ):
                 lists["picture"] = hits
         return lists
+
+    def search_by_picture(self, picture: bytes, media_ids: Sequence[str] | None = None, limit: int = 100) -> list[Hit]:
+        """Frames that show what this JPEG shows, by CLIP, best first; scores are cosines. [] where CLIP is off.
+
+        Looks in these media (None: in all); finds what the last sync() put in. Raises ModelError where CLIP is named
+        in the settings and cannot be had.
+        """
+        if media_ids is not None and not media_ids:
+            return []
+        ids = None if media_ids is None else sorted(check_ids(media_ids))
+        with self._lock:
+            stores = self._opened()
+            held = self._rows.get(IMAGE, {})
+        if not any(one in held for one in ids or held):
+            return []
+
+        def ask(retriever: Any) -> Any:
+            from llama_index.core.schema import QueryBundle
+
+            return retriever.image_to_image_retrieve(QueryBundle("", image_path=BytesIO(picture)))
+
+        with self._whole_or_reopened(LibraryError), stores.errors():
+            return self._pictures(stores, ask, ids, limit, None, None)
 
     def _bundles(self, text: str, modes: Collection[str]) -> dict[str, Any]:
         """The question as each mode takes it: embedded, or in words, where those that carry the subject count twice."""
@@ -276,10 +304,16 @@ class Index:
         )
 
     def _pictures(
-        self, stores: Stores, text: str, ids: list[str] | None, limit: int, after: float | None, before: float | None
+        self,
+        stores: Stores,
+        ask: Callable[[Any], Any],
+        ids: list[str] | None,
+        limit: int,
+        after: float | None,
+        before: float | None,
     ) -> list[Hit]:
         try:
-            found = self._retriever(stores, IMAGE, ids, limit, after, before).text_to_image_retrieve(text)
+            found = ask(self._retriever(stores, IMAGE, ids, limit, after, before))
         except ModelError as error:
             if self._settings.clip_model:  # named in the settings: used, or an error
                 raise

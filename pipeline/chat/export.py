@@ -1,0 +1,149 @@
+"""A conversation -> a file to keep or to pass on: Markdown with its pictures in a .zip, or JSON.
+
+In: exchanges, titles, and where the pictures lie. Out: bytes. A time is a link into the page, relative to its address:
+?video=ID&t=SECONDS. Reads pictures, and knows nothing else of the disk.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.chat import exchange
+from pipeline.chat.citations import cue, find
+from pipeline.chat.exchange import Exchange
+from pipeline.times import stamp
+from pipeline.types import Evidence, Frame, Passage
+
+PICTURES = 2  # of each moment
+KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
+FINISHES = {
+    "length": "The answer was cut off at the model's limit.",
+    "interrupted": "The answer broke off.",
+    "stopped": "The answer was stopped.",
+}
+
+_SIGNS = re.compile(r"([\\`*_\[\]<>#|~&$])|^(\s*)([-+]|\d+(?=[.)]))", re.MULTILINE)
+
+
+def to_markdown(
+    exchanges: Sequence[Exchange],
+    titles: Mapping[str, str],
+    picture: Callable[[str, Frame], Path],
+    added: Callable[[Exchange], Path | None],
+) -> bytes:
+    """A .zip of chat.md and the frames/ and pictures that it shows.
+
+    titles: media id -> title, of the media asked about first. picture: (media id, Frame) -> JPEG. added: the JPEG that
+    came with a question. A picture that is gone is left out.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        put: set[str] = set()
+
+        def show(name: str, path: Path | None, label: str) -> str:
+            """The Markdown of a picture, put into the archive once; "" for one that is gone."""
+            if name not in put:
+                try:
+                    content = path.read_bytes() if path else b""
+                except OSError:
+                    content = b""
+                if not content:
+                    return ""
+                archive.writestr(name, content)  # JPEGs shrink no further
+                put.add(name)
+            return f"![{label}]({name})"
+
+        def frame(media: str, one: Frame) -> str:
+            name = f"frames/{media[:8]}-{Path(one.image).stem}.jpg"
+            return show(name, picture(media, one), stamp(cue(one)))
+
+        about = " and ".join(map(plain, titles.values())) if len(titles) <= 3 else f"{len(titles)} videos"
+        parts = [f"# Questions about {about}" if about else "# Questions"]
+        for one in exchanges:
+            shown = show(f"pictures/{one.picture}", added(one), "the picture of this question") if one.picture else ""
+            parts += [*_exchange(one, titles, frame, shown)]
+        archive.writestr("chat.md", "\n\n".join(filter(None, parts)) + "\n", zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def to_json(exchanges: Sequence[Exchange], titles: Mapping[str, str]) -> str:
+    """All that is kept of the conversation, with the titles of the media."""
+    return json.dumps({"titles": dict(titles), **json.loads(exchange.dump(exchanges))}, ensure_ascii=False, indent=1)
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return _SIGNS.sub(lambda sign: f"{sign[2] or ''}\\{sign[1] or sign[3]}", " ".join(text.split()))
+
+
+def link(media: str, seconds: float) -> str:
+    """A time that leads to the page."""
+    return f"[{stamp(seconds)}](?video={media}&t={int(seconds)})"
+
+
+def _exchange(
+    one: Exchange, titles: Mapping[str, str], frame: Callable[[str, Frame], str], added: str
+) -> Sequence[str]:
+    evidence = one.evidence or Evidence(one.question)
+    return [
+        f"## {plain(one.question) or 'Where is this shown?'}",
+        added,
+        _with_links(one.text, evidence),
+        plain(one.error) and f"**{plain(one.error)}**",
+        _how(one),
+        *(f"> {plain(note)}" for note in evidence.notes),
+        *_evidence(evidence, titles, frame),
+    ]
+
+
+def _with_links(text: str, evidence: Evidence) -> str:
+    """The answer as it was written, safe for readers that draw HTML, its times led to the media that they are of."""
+    pieces, end = [], 0
+    for start, stop, seconds in find(text):
+        media = _media_at(seconds, evidence)
+        pieces += [_harmless(text[end:start]), link(media, seconds) if media else text[start:stop]]
+        end = stop
+    return "".join([*pieces, _harmless(text[end:])]).strip()
+
+
+def _media_at(seconds: float, evidence: Evidence) -> str:
+    there = (m.media for m in evidence.moments if m.start - 1 <= seconds <= m.end + 1)
+    every = {moment.media for moment in evidence.moments}
+    return next(there, every.pop() if len(every) == 1 else "")
+
+
+def _harmless(text: str) -> str:
+    """Bold, lists and tables stay; what fetches or leads elsewhere does not."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"\](?=\s*[(\[:])", r"\\]", text))
+
+
+def _how(one: Exchange) -> str:
+    when = f"Asked on {datetime.fromtimestamp(one.asked):%Y-%m-%d %H:%M}" if one.asked else ""
+    at = f"at {stamp(one.at)} of the video" if one.at is not None else ""
+    by = "answered with quotes" if one.answered_by == "quotes" else f"answered by {plain(one.answered_by)}"
+    line = ", ".join(filter(None, [when, at, by if one.answered_by else ""]))
+    ended = "" if one.error else FINISHES.get(one.finish or "", "")
+    return " ".join(filter(None, [line and f"*{line[0].upper()}{line[1:]}.*", ended]))
+
+
+def _evidence(evidence: Evidence, titles: Mapping[str, str], frame: Callable[[str, Frame], str]) -> Sequence[str]:
+    if not evidence.moments:
+        return []
+    several = len({moment.media for moment in evidence.moments}) > 1
+    parts = ["### Evidence" if evidence.near else "### The nearest that was found"]
+    for moment in evidence.moments:
+        of = f" in {plain(titles.get(moment.media, 'a video'))}" if several else ""
+        name = f" **{plain(moment.title)}**" if moment.title else ""
+        lines = [f"- {link(moment.media, cue(moment))}–{stamp(moment.end)}{of}{name}"]
+        lines += [f"  - {_passage(moment.media, passage)}" for passage in moment.passages]
+        pictures = filter(None, (frame(moment.media, picture) for picture in moment.frames[:PICTURES]))
+        parts.append("\n".join([*lines, *(f"\n  {picture}" for picture in pictures)]))
+    return parts
+
+
+def _passage(media: str, passage: Passage) -> str:
+    return f"{link(media, cue(passage))} {KINDS.get(passage.kind, '')}{plain(passage.text)}"

@@ -1,0 +1,186 @@
+"""A picture, with a question or alone -> evidence: where it, or one like it, is shown, and what is near to it.
+
+What looks the same is found without any model (search/likeness.py); CLIP, where it is there, also finds the same thing
+seen otherwise; the words that stand on the picture are looked for beside those of the question. Knows neither the
+vector store nor the page.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.chat import followup
+from pipeline.chat.quotes import IS_IT, LIKE_IT
+from pipeline.errors import StorageError
+from pipeline.finding import HITS, PLACES, Library, beside
+from pipeline.search import around, likeness, moments, vectors
+from pipeline.search.moments import Fusion
+from pipeline.search.nearness import nearness
+from pipeline.types import Evidence, Frame, Hit, Media, Moment, Turn
+from pipeline.words import content_words
+
+ONLY_A_PICTURE = "Where is this shown?"  # what a picture without words asks
+EXACTLY = 24  # frames that are looked at exactly, about 20 ms each
+TOGETHER = 15.0  # s; frames that look the same and are closer than this are one place
+LEAST = 0.7  # likeness; of different videos at most 0.9 was measured, of unlike pictures of one 0.6
+SEEN = 0.9  # cosine of two pictures by CLIP from which they surely show one thing; by eye, not measured
+WORDS = 40  # of those on the picture, that are looked for
+BESIDES = 2  # places of the picture, where the question asks for something else about it
+CLIP_OFF = "CLIP is off, so of pictures only those were found that look the same, not other views of the same thing."
+# What a question says of the picture itself, and not of what is to be found.
+ABOUT_IT = frozenset(
+    re.findall(
+        r"\S+",
+        """appear appears appeared appearing picture pictures image images photo screenshot drawing diagram chart figure
+        exact place places similar occur occurs locate present displayed visible included attached""",
+    )
+)
+
+Held = Mapping[str, tuple[Path, Media]]  # by media id: its folder and what it holds
+Wanted = Callable[[str, Frame], bool]
+
+
+def gather(
+    question: str,
+    looks: Sequence[Hit],
+    views: Sequence[Hit],
+    read: Callable[[], str],
+    limit: int,
+    fusion: Fusion,
+    library: Library,
+) -> Evidence:
+    """The evidence for a question with a picture.
+
+    looks: see alike(); views: frames by CLIP, best first, [] where it is off; read: gives the words on the picture, and
+    is asked only where no frame is the same, since what stands on a frame is known.
+    """
+    notes = () if views else (CLIP_OFF,)
+    least = max(likeness.SAME, looks[0].score - likeness.NEARLY) if looks else 1.0
+    same = [hit for hit in looks if hit.score >= least]
+    places = _places(same, library.get)
+    own = [word for word in content_words(question) if word not in ABOUT_IT]
+    query = ""
+    if own or not same:  # else it is known where it is shown
+        words = content_words(_on_screen(same[0], library.get) if same else read())[:WORDS]
+        query = " ".join([question if own else "", *words]).strip()
+    texts = [name for name, weight in fusion.weights.items() if weight and name != "picture"]
+    lists = dict(library.search(query, HITS, None, None, texts)) if query else {}
+    known = {hit.media: library.get(hit.media) for hits in (*lists.values(), views) for hit in hits}
+    found = moments.fuse({**lists, "picture": views}, known, limit + len(places), fusion)
+    measured = library.threshold is not None
+    near = nearness(query, lists, found) if lists else 0.0
+    said = bool(lists) and (not measured or near >= library.threshold)
+    seen = bool(views) and views[0].score >= SEEN
+    if not same and not found:  # what is nearest by looks alone
+        places = _places(looks[:limit], library.get)
+    others = [one for one in found if not any(_touch(one, place) for place in places)]
+    shown = places[: BESIDES if own else PLACES]
+    kept = [*shown, *others][: max(limit, len(shown))]
+    evidence = Evidence(question, tuple(kept), "picture", near, bool(same) or seen or said, notes)
+    if len(places) > PLACES and not own:
+        evidence = replace(evidence, notes=(*notes, f"It is at {len(places)} places; these are {PLACES} of them."))
+    return _pointing(evidence, places, library, limit) if same else evidence
+
+
+def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: True) -> list[Hit]:
+    """The frames that look like the picture, most alike first, at most EXACTLY. Raises StorageError.
+
+    The grids of frames that have none yet are made and kept: about 1 ms a frame, once.
+    """
+    import numpy as np
+
+    frames: dict[str, list[Frame]] = {}
+    grids: dict[str, np.ndarray] = {}
+    shapes: dict[str, float] = {}
+    for media_id, (folder, media) in held.items():
+        with contextlib.suppress(StorageError):  # removed meanwhile, or without its first picture
+            vectors.embed_frames(folder, media, likeness.Looks(), lambda done: None)
+            known = vectors.load_vectors(folder, likeness.Looks.name)
+            mine = [one for one in media.frames if vectors.key_of(one) in known and wanted(media_id, one)]
+            if mine:
+                shapes[media_id] = likeness.shape(folder / mine[0].image)
+                frames[media_id], grids[media_id] = mine, np.stack([known[vectors.key_of(one)] for one in mine])
+
+    def laid(scales: Sequence[float]) -> list[tuple[likeness.Lay, str, Frame]]:
+        found = [
+            (lay, media_id, frame)
+            for media_id, mine in frames.items()
+            for lay, frame in zip(
+                likeness.overlay(picture, grids[media_id], shapes[media_id], scales), mine, strict=True
+            )
+        ]
+        return sorted(found, key=lambda one: -one[0].likeness)[:EXACTLY]
+
+    best = laid(likeness.SCALES[:1])
+    if not best or best[0][0].likeness < likeness.SAME:  # else nothing was cut off: the usual case, and much quicker
+        best = laid(likeness.SCALES)
+    hits = []
+    for lay, media_id, frame in best:
+        with contextlib.suppress(StorageError):
+            score = likeness.exactly(picture, held[media_id][0] / frame.image, lay).likeness
+            hits.append(Hit(media_id, frame, score, "look"))
+    return sorted((hit for hit in hits if hit.score >= LEAST), key=lambda hit: -hit.score)
+
+
+def apart_from(media_id: str, frame: Frame) -> Wanted:
+    """Which frames are neither this one nor its neighbours."""
+    return lambda other_id, other: (
+        other_id != media_id or other.start > frame.end + TOGETHER or other.end < frame.start - TOGETHER
+    )
+
+
+def thinned(hits: Sequence[Hit], limit: int) -> list[Hit]:
+    """The best of each place, best first."""
+    kept: list[Hit] = []
+    for hit in hits:
+        if len(kept) < limit and all(apart_from(one.media, one.item)(hit.media, hit.item) for one in kept):
+            kept.append(hit)
+    return kept
+
+
+def _places(hits: Sequence[Hit], get: Callable[[str], Media]) -> list[Moment]:
+    """The stretches in which these frames stand, most alike first; those next to one another are one."""
+    groups: list[list[Hit]] = []
+    for hit in sorted(hits, key=lambda one: (one.media, one.item.start)):
+        last = groups[-1][-1] if groups else None
+        if last and last.media == hit.media and hit.item.start - last.item.end <= TOGETHER:
+            groups[-1].append(hit)
+        else:
+            groups.append([hit])
+    return sorted((_place(group, get(group[0].media)) for group in groups), key=lambda one: -one.score)
+
+
+def _place(hits: Sequence[Hit], media: Media) -> Moment:
+    best = sorted(hits, key=lambda one: (-one.score, one.item.start))
+    start, end = min(one.item.start for one in hits), max(one.item.end for one in hits)
+    # What is said where the picture appears; a slide may stand for minutes.
+    until = min(end, start + around.LONGEST)
+    said = [one for one in media.passages if one.start < until and min(one.end, until) > start]
+    why = IS_IT if best[0].score >= likeness.SAME else LIKE_IT
+    frames = tuple(one.item for one in best)[: around.PICTURES]
+    return Moment(media.id, start, end, best[0].score, around.in_order(said), frames, (why,))
+
+
+def _on_screen(hit: Hit, get: Callable[[str], Media]) -> str:
+    """What was read on a frame."""
+    return " ".join(
+        one.text for one in get(hit.media).passages if one.kind == "screen" and one.start <= hit.item.start < one.end
+    )
+
+
+def _pointing(evidence: Evidence, places: Sequence[Moment], library: Library, limit: int) -> Evidence:
+    """What comes after (or before) the picture first, where that is what is asked."""
+    shown = Turn("", "", replace(evidence, moments=tuple(places)))
+    query = followup.resolve(evidence.question, [shown])
+    there = beside(query, library)
+    if not there:
+        return evidence
+    rest = [one for one in evidence.moments[1:] if not _touch(one, there)]
+    kind = "after" if query.after is not None else "before"
+    return replace(evidence, moments=(there, places[0], *rest)[:limit], kind=kind)
+
+
+def _touch(one: Moment, other: Moment) -> bool:
+    return one.media == other.media and one.start < other.end and other.start < one.end
