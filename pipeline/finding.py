@@ -93,7 +93,7 @@ def gather(
     if meant.kind in ("after", "before") and found:
         beside, anchor = _beside_of(found[0], lists, known[found[0].media], meant.kind), found[:1]
     else:
-        beside, anchor = (_timed(question, only) if only else None) or beside(query, library), []
+        beside, anchor = (_timed(question, only) if only else None) or pointed_at(query, library), []
         evidence = replace(evidence, near=is_near or beside is not None)  # "after that", "at 1:05": is there
     if beside:
         others = [one for one in found[len(anchor) :] if one.media != beside.media or not _touch(one, beside)]
@@ -158,7 +158,7 @@ def _beside_of(anchor: Moment, lists: Lists, media: Media, kind: str) -> Moment 
     return around.preceding(media, exact.start, FOLLOWING)
 
 
-def beside(query: followup.Query, library: Library) -> Moment | None:
+def pointed_at(query: followup.Query, library: Library) -> Moment | None:
     """What comes right after, or before, the time that a follow-up points from."""
     if query.after is not None:
         return around.following(library.get(query.media), query.after, FOLLOWING)

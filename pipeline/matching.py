@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.chat import followup
 from pipeline.chat.quotes import IS_IT, LIKE_IT
 from pipeline.errors import StorageError
-from pipeline.finding import HITS, PLACES, Library, beside
+from pipeline.finding import HITS, PLACES, Library, pointed_at
 from pipeline.search import around, likeness, moments, vectors
 from pipeline.search.moments import Fusion
 from pipeline.search.nearness import nearness
@@ -174,7 +174,7 @@ def _pointing(evidence: Evidence, places: Sequence[Moment], library: Library, li
     """What comes after (or before) the picture first, where that is what is asked."""
     shown = Turn("", "", replace(evidence, moments=tuple(places)))
     query = followup.resolve(evidence.question, [shown])
-    there = beside(query, library)
+    there = pointed_at(query, library)
     if not there:
         return evidence
     rest = [one for one in evidence.moments[1:] if not _touch(one, there)]
