@@ -75,7 +75,7 @@ def gather(
     seen = bool(views) and views[0].score >= SEEN
     if not same and not found:  # what is nearest by looks alone
         places = _places(looks[:limit], library.get)
-    others = [one for one in found if not any(_touch(one, place) for place in places)]
+    others = [one for one in found if not any(_is_within(one, place) for place in places)]
     shown = places[: BESIDES if own else PLACES]
     kept = [*shown, *others][: max(limit, len(shown))]
     evidence = Evidence(question, tuple(kept), "picture", near, bool(same) or seen or said, notes)
@@ -180,6 +180,12 @@ def _pointing(evidence: Evidence, places: Sequence[Moment], library: Library, li
     rest = [one for one in evidence.moments[1:] if not _touch(one, there)]
     kind = "after" if query.after is not None else "before"
     return replace(evidence, moments=(there, places[0], *rest)[:limit], kind=kind)
+
+
+def _is_within(one: Moment, place: Moment) -> bool:
+    """Whether most of a moment is a place that is there already."""
+    shared = min(one.end, place.end) - max(one.start, place.start)
+    return one.media == place.media and shared > 0.5 * (one.end - one.start)
 
 
 def _touch(one: Moment, other: Moment) -> bool:

@@ -311,3 +311,29 @@ def test_the_start_of_a_chapter_may_be_cited_only_when_its_title_was_sent() -> N
     assert [c.supported for c in check("[1:40] [2:00] [2:20]", whole)] == [True, False, True]
     untitled = dataclasses.replace(whole, moments=tuple(dataclasses.replace(m, title="") for m in whole.moments))
     assert [c.supported for c in check("[1:40]", untitled)] == [False]
+
+
+class TestAddedPicture:
+    def test_it_goes_first_and_is_told_apart_from_the_evidence(self) -> None:
+        found = dataclasses.replace(evidence(moment(20), moment(100)), kind="picture")
+        prompt = write(found, TITLES, (), Room(), wide, (1024, 768))
+        content = prompt.messages[-1]["content"]
+        assert "user's own and no evidence" in content[0]["text"]
+        assert content[1] == {"type": "added"}
+        assert content[2]["text"].startswith("<evidence>")
+        assert "begins with where that picture" in content[-1]["text"]
+        assert len(prompt.frames) == 2
+
+    def test_it_counts_as_an_image_and_in_tokens(self) -> None:
+        found = evidence(*(moment(40.0 * n) for n in range(6)))
+        with_it = write(found, TITLES, (), Room(images=2), wide, (1024, 768))
+        without = write(found, TITLES, (), Room(images=1), wide)
+        assert len(with_it.frames) == len(without.frames) == 1
+        assert with_it.tokens - without.tokens > image_tokens(1024, 768)
+        assert with_it.tokens < 16_384 - Room().reserved
+
+    @pytest.mark.parametrize("room", [Room(images=0), Room(context=3000)])
+    def test_where_it_does_not_fit_it_is_said(self, room: Room) -> None:
+        prompt = write(evidence(moment(20)), TITLES, (), room, wide, (1024, 1024))
+        assert "has not seen your picture" in prompt.evidence.notes[-1]
+        assert '"added"' not in str(prompt.messages).replace("'", '"')

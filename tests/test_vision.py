@@ -403,3 +403,26 @@ def test_probe_of_an_unknown_model(settings: Settings) -> None:
 def test_probe_of_a_broken_endpoint_raises(settings: Settings, behaviour: str) -> None:
     with chat_server(behaviour, image_limit=99) as server, pytest.raises(AnswerError):
         vision.probe(settings_for(settings, server), WAITING_IN_VAIN.get(behaviour, PATIENT))
+
+
+def test_what_was_sent_is_named_picture_by_picture(ask) -> None:
+    with chat_server() as server:
+        reply = ask(server)
+        assert reply.sent == ()
+        list(reply)
+        (request,) = server.chats
+    assert [message["role"] for message in reply.sent] == [message["role"] for message in request.body["messages"]]
+    named = [part for part in reply.sent[-1]["content"] if part["type"] == "picture"]
+    assert len(named) == request.images
+    assert {part["media"] for part in named} == {"a" * 32}
+    assert {(part["time"], part["file"]) for part in named} <= {(60.0 * n + 5, f"{n}.jpg") for n in range(6)}
+    words = [part["text"] for part in reply.sent[-1]["content"] if part["type"] == "text"]
+    assert words == [part["text"] for part in request.body["messages"][-1]["content"] if part["type"] == "text"]
+
+
+def test_what_was_sent_is_what_the_smaller_try_sent(ask) -> None:
+    with chat_server(image_limit=2) as server:
+        reply = ask(server)
+        list(reply)
+        assert [request.images for request in server.chats] == [4, 2]
+    assert str(reply.sent).count("'type': 'picture'") == 2

@@ -146,3 +146,24 @@ def test_probe(server: Settings) -> None:
     assert facts.model_known
     assert facts.context_length > 1000
     assert (facts.image_limit, facts.image_limit_is_floor) == (4, False)
+
+
+def test_a_picture_in_a_question(server: Settings, films: Path) -> None:
+    added = (films / "5.jpg").read_bytes()
+    found_by_it = dataclasses.replace(found(2, question="Where is this shown?"), kind="picture")
+    reply = vision.answer(server, found_by_it, TITLES, (), lambda _, frame: films / frame.image, added=added)
+    assert "".join(reply).strip()
+    assert reply.sent[-1]["content"][1] == {"type": "picture", "added": True}
+    prompt = write(found_by_it, TITLES, (), Room(), lambda *_: (512, 288), (512, 288))
+    counted = prompt_tokens(vision._messages(prompt, lambda _, frame: (films / frame.image).read_bytes(), added))
+    assert counted <= prompt.tokens <= 1.35 * counted
+
+
+def test_a_picture_in_a_question_takes_one_of_the_images_allowed(
+    server: Settings, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vision._rooms, (URL, server.vllm_model), Room(images=6))
+    added = (films / "5.jpg").read_bytes()
+    reply = vision.answer(server, found(6), TITLES, (), lambda _, frame: films / frame.image, added=added)
+    next(iter(reply))
+    assert sum(len(moment.frames) for moment in reply.evidence.moments) == 3
