@@ -91,24 +91,24 @@ def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: T
     """
     import numpy as np
 
-    frames: dict[str, list[Frame]] = {}
-    grids: dict[str, np.ndarray] = {}
-    shapes: dict[str, float] = {}
+    frames: dict[float, list[tuple[str, Frame]]] = {}  # by shape: those of one shape are compared at once
+    grids: dict[float, list[np.ndarray]] = {}
     for media_id, (folder, media) in held.items():
         with contextlib.suppress(StorageError):  # removed meanwhile, or without its first picture
             vectors.embed_frames(folder, media, likeness.Looks(), lambda done: None)
             known = vectors.load_vectors(folder, likeness.Looks.name)
             mine = [one for one in media.frames if vectors.key_of(one) in known and wanted(media_id, one)]
             if mine:
-                shapes[media_id] = likeness.shape(folder / mine[0].image)
-                frames[media_id], grids[media_id] = mine, np.stack([known[vectors.key_of(one)] for one in mine])
+                shape = round(likeness.shape(folder / mine[0].image), 2)
+                frames.setdefault(shape, []).extend((media_id, one) for one in mine)
+                grids.setdefault(shape, []).extend(known[vectors.key_of(one)] for one in mine)
 
     def laid(scales: Sequence[float]) -> list[tuple[likeness.Lay, str, Frame]]:
         found = [
             (lay, media_id, frame)
-            for media_id, mine in frames.items()
-            for lay, frame in zip(
-                likeness.overlay(picture, grids[media_id], shapes[media_id], scales), mine, strict=True
+            for shape, mine in frames.items()
+            for lay, (media_id, frame) in zip(
+                likeness.overlay(picture, np.stack(grids[shape]), shape, scales), mine, strict=True
             )
         ]
         return sorted(found, key=lambda one: -one[0].likeness)[:EXACTLY]
