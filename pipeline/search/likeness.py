@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Measured on the frames of seven real videos, each laid over all: one that was scaled, made brighter, saved anew, or
 # cut by a tenth is 0.98 and more like itself, one with edges around it 0.99 in the median; those of other videos are
-# at most 0.9. Slides of one talk are up to 0.985 like one another, at least 0.01 less than each is like itself.
-SAME = 0.94
+# at most 0.91. Slides of one talk are up to 0.985 like one another, at least 0.01 less than each is like itself.
+SAME = 0.93
 NEARLY = 0.008  # below the best that was found, what shows the same
 GRID = (32, 18)  # cells, whatever the shape of the picture
 FINE = (64, 36)  # cells, by which the exact look judges
@@ -34,6 +34,7 @@ SKIPPED = 0.75  # below this scale every second cell is tried, since the exact l
 # By which the exact look moves, in parts of the larger picture, and the cells by which it sees where to: what is fine,
 # such as letters, draws it only from nearby.
 MOVES = ((0.04, (16, 9)), (0.02, GRID), (0.01, FINE), (0.005, FINE))
+SMALLEST = 0.25  # of the larger picture: less of it is hardly the same picture
 SHAPES = 1.03  # shapes nearer than this are one: players round
 FLAT = 0.01  # of brightness 0-1, standard deviation: a picture of one colour is like none
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the box of a picture that is as large as the other
@@ -133,19 +134,21 @@ def _moved(picture: "Image.Image", frame: "Image.Image", inside: bool, box: tupl
 
 
 def _around(box: tuple[float, ...], step: float) -> Iterator[tuple[float, ...]]:
-    """Boxes a step to each side, and a step larger and smaller, within the larger picture."""
+    """Boxes a step to each side, and a step larger, smaller, wider and narrower, within the larger picture."""
     left, top, width, height = box
     growth = 1 + step / max(width, height)
-    for moved in (
+    sizes = [(width * by, height * by) for by in (growth, 1 / growth)]
+    sizes += [(width + by, height) for by in (step, -step)]  # of pictures that were stretched
+    for x, y, wide, high in (
         (left - step, top, width, height),
         (left + step, top, width, height),
         (left, top - step, width, height),
         (left, top + step, width, height),
-        (left - width * (growth - 1) / 2, top - height * (growth - 1) / 2, width * growth, height * growth),
-        (left + width * (1 - 1 / growth) / 2, top + height * (1 - 1 / growth) / 2, width / growth, height / growth),
+        *((left + (width - wide) / 2, top + (height - high) / 2, wide, high) for wide, high in sizes),
     ):
-        width_, height_ = min(moved[2], 1.0), min(moved[3], 1.0)
-        yield (min(max(moved[0], 0.0), 1 - width_), min(max(moved[1], 0.0), 1 - height_), width_, height_)
+        if wide > SMALLEST and high > SMALLEST:
+            wide, high = min(wide, 1.0), min(high, 1.0)
+            yield min(max(x, 0.0), 1 - wide), min(max(y, 0.0), 1 - high), wide, high
 
 
 def _sizes(ratio: float, scales: Sequence[float]) -> Iterator[tuple[int, int]]:
