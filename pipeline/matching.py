@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.chat import followup
-from pipeline.chat.quotes import IS_IT, LIKE_IT
+from pipeline.chat.lines import IS_IT, LIKE_IT
 from pipeline.errors import StorageError
 from pipeline.finding import HITS, PLACES, Library, pointed_at
 from pipeline.search import around, likeness, moments, vectors

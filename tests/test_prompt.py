@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.chat.citations import check, find
 from pipeline.chat.intent import KINDS
+from pipeline.chat.lines import IS_IT
 from pipeline.chat.prompt import INSTRUCTIONS, Room, smaller, write
 from pipeline.chat.tokens import image_tokens
 from pipeline.errors import AnswerError
@@ -315,13 +316,14 @@ def test_the_start_of_a_chapter_may_be_cited_only_when_its_title_was_sent() -> N
 
 class TestAddedPicture:
     def test_it_goes_first_and_is_told_apart_from_the_evidence(self) -> None:
-        found = dataclasses.replace(evidence(moment(20), moment(100)), kind="picture")
+        there = dataclasses.replace(moment(100), why=(IS_IT,))
+        found = dataclasses.replace(evidence(there, moment(20)), kind="picture")
         prompt = write(found, TITLES, (), Room(), wide, (1024, 768))
         content = prompt.messages[-1]["content"]
         assert "user's own and no evidence" in content[0]["text"]
         assert content[1] == {"type": "added"}
         assert content[2]["text"].startswith("<evidence>")
-        assert "begins with where that picture" in content[-1]["text"]
+        assert "That very picture is shown from 1:40 to 2:10." in content[-1]["text"]
         assert len(prompt.frames) == 2
 
     def test_it_counts_as_an_image_and_in_tokens(self) -> None:

@@ -9,6 +9,7 @@ from pipeline.types import Moment, Passage
 
 KINDS = {"speech": "said", "subtitle": "subtitle", "screen": "on screen", "caption": "picture shows"}
 TITLE = 150  # characters
+IS_IT, LIKE_IT = "it is this picture", "looks like the picture"  # why a moment was found by a picture
 
 
 def write_line(passage: Passage) -> str:

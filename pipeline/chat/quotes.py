@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from pipeline.chat import excerpts
 from pipeline.chat.citations import cue
 from pipeline.chat.excerpts import LENGTH, Excerpt
+from pipeline.chat.lines import IS_IT, LIKE_IT
 from pipeline.chat.reply import Reply
 from pipeline.chat.selection import spread
 from pipeline.times import stamp
@@ -21,7 +22,6 @@ SHOWN = 6  # quotes of the moment that the player stands at
 TIMES_OF_FRAMES = 3
 VERBS = {"speech": "said", "subtitle": "in the subtitles", "screen": "on screen", "caption": "the picture shows"}
 QUOTED = "No chat model is set up, so these are quotes from the video, not a written answer"
-IS_IT, LIKE_IT = "it is this picture", "looks like the picture"  # why a moment was found by a picture
 NOT_NEAR = "This does not seem to be in the video."
 
 
