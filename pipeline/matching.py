@@ -94,19 +94,24 @@ def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: T
     frames: dict[float, list[tuple[str, Frame]]] = {}  # by shape: those of one shape are compared at once
     grids: dict[float, list[np.ndarray]] = {}
     for media_id, (folder, media) in held.items():
-        with contextlib.suppress(StorageError):  # removed meanwhile, or without its first picture
+        if (shape := _shape(folder, media.frames)) is None:
+            continue
+        try:
             vectors.embed_frames(folder, media, likeness.Looks(), lambda done: None)
-            known = vectors.load_vectors(folder, likeness.Looks.name)
-            mine = [one for one in media.frames if vectors.key_of(one) in known and wanted(media_id, one)]
-            if mine:
-                shape = round(likeness.shape(folder / mine[0].image), 2)
-                frames.setdefault(shape, []).extend((media_id, one) for one in mine)
-                grids.setdefault(shape, []).extend(known[vectors.key_of(one)] for one in mine)
+        except StorageError:
+            if folder.exists():
+                raise
+            continue  # removed just now
+        known = vectors.load_vectors(folder, likeness.Looks.name)
+        mine = [one for one in media.frames if vectors.key_of(one) in known and wanted(media_id, one)]
+        frames.setdefault(shape, []).extend((media_id, one) for one in mine)
+        grids.setdefault(shape, []).extend(known[vectors.key_of(one)] for one in mine)
 
     def laid(scales: Sequence[float]) -> list[tuple[likeness.Lay, str, Frame]]:
         found = [
             (lay, media_id, frame)
             for shape, mine in frames.items()
+            if mine
             for lay, (media_id, frame) in zip(
                 likeness.overlay(picture, np.stack(grids[shape]), shape, scales), mine, strict=True
             )
@@ -118,10 +123,18 @@ def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: T
         best = laid(likeness.SCALES)
     hits = []
     for lay, media_id, frame in best:
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError):  # a picture that is gone, or damaged
             score = likeness.exactly(picture, held[media_id][0] / frame.image, lay).likeness
             hits.append(Hit(media_id, frame, score, "look"))
     return sorted((hit for hit in hits if hit.score >= LEAST), key=lambda hit: -hit.score)
+
+
+def _shape(folder: Path, frames: Sequence[Frame]) -> float | None:
+    """Width by height of the frames; None where none can be read."""
+    for frame in frames:
+        with contextlib.suppress(StorageError):
+            return round(likeness.shape(folder / frame.image), 2)
+    return None
 
 
 def apart_from(media_id: str, frame: Frame) -> Wanted:

@@ -285,6 +285,21 @@ def test_embeddings_are_never_mixed(settings):
         index.close()
 
 
+def test_a_picture_finds_the_frames_that_show_it(talk_and_zoo):
+    index, folders = talk_and_zoo
+    talk, zoo = id_of("talk"), id_of("zoo")
+    folder, media = folders[talk]
+    picture = (folder / media.frames[2].image).read_bytes()
+    hits = index.search_by_picture(picture)
+    assert (hits[0].media, hits[0].item) == (talk, media.frames[2])
+    assert hits[0].score == pytest.approx(1.0, abs=1e-3)
+    assert {hit.found_by for hit in hits} == {"picture"}
+    assert {hit.media for hit in hits} == {talk, zoo}
+    assert {hit.media for hit in index.search_by_picture(picture, [zoo])} == {zoo}
+    assert len(index.search_by_picture(picture, limit=2)) == 2
+    assert index.search_by_picture(picture, []) == []
+
+
 def test_pictures_without_their_model_are_left_out_unless_it_is_named(settings, clip, caplog):
     named = Settings(settings.data_dir, clip_model=clip)
     folders = dict([write(named, "talk", ["alpha speech"], [Frame(0.0, 5.0, "frames/0.jpg")])])

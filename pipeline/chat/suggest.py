@@ -7,14 +7,14 @@ import re
 
 from pipeline.chat import intent
 from pipeline.types import SPOKEN, Chapter, Media
-from pipeline.words import content_words, roots
+from pipeline.words import content_words, root, roots
 
 MOST = 4
 LONGEST = 45  # characters of a title that fits into a question
 SHOWN = 2.0  # s, that words stand on the screen to be asked for
 
 _NUMBERED = re.compile(r"(?:part|chapter|section|slide|page|figure)\s*[\d.ivx]*|the whole video", re.IGNORECASE)
-_PLAIN = re.compile(r"[^\W_][\w ,'’&+/-]*[\w+]")  # no "…", no quotes, no addresses, no half of a bracket
+_PLAIN = re.compile(r"[^\W_][\w '’&+/-]*[\w+]")  # no list, no "…", no quotes, no addresses, no half of a bracket
 
 
 def suggest(media: Media) -> tuple[str, ...]:
@@ -40,7 +40,8 @@ def suggest(media: Media) -> tuple[str, ...]:
 
 def _subject(title: str) -> str:
     """The part of a title that a question can be made of, "" where there is none."""
-    return next(filter(_is_sound, [title, *re.split(r"\s*[:–—|]\s+", title)]), "")
+    parts = [part for part in (title, *re.split(r"\s*[,:–—|]\s+", title)) if _is_sound(part)]
+    return max(parts, key=lambda part: len(content_words(part)) > 1, default="")  # the first of those that say most
 
 
 def _is_sound(title: str) -> bool:
@@ -52,6 +53,7 @@ def _is_sound(title: str) -> bool:
         and not _NUMBERED.fullmatch(title)
         and any(sum(map(str.isalpha, word)) > 3 for word in words)
         and 2 * len(words) >= len(title.split())
+        and len(set(map(root, title.split()))) == len(title.split())  # not "hash hash"
     )
 
 
@@ -71,5 +73,7 @@ def _is_in(subject: str, chapter: Chapter, media: Media, kinds: tuple[str, ...])
 def _within(subject: str) -> str:
     """As it stands within a sentence: a first word in capitals, or with one further on, is a name."""
     first, space, rest = subject.partition(" ")
-    is_name = not first[1:].islower() or any(word[:1].isupper() for word in rest.split())
+    is_name = bool(content_words(first)) and (
+        not first[1:].islower() or any(word[:1].isupper() for word in rest.split())
+    )
     return subject if is_name else f"{first.lower()}{space}{rest}"
