@@ -40,8 +40,11 @@ def suggest(media: Media) -> tuple[str, ...]:
 
 def _subject(title: str) -> str:
     """The part of a title that a question can be made of, "" where there is none."""
-    parts = [part for part in (title, *re.split(r"\s*[,:–—|]\s+", title)) if _is_sound(part)]
-    return max(parts, key=lambda part: len(content_words(part)) > 1, default="")  # the first of those that say most
+    for part in re.split(r"\s*[:–—|]\s+", title):
+        listed = [one for one in re.split(r",\s+", part) if _is_sound(one)]
+        if listed:
+            return max(listed, key=lambda one: len(content_words(one)) > 1)  # the first of those that say most
+    return ""
 
 
 def _is_sound(title: str) -> bool:
