@@ -24,7 +24,7 @@ from pipeline.words import content_words
 ONLY_A_PICTURE = "Where is this shown?"  # what a picture without words asks
 EXACTLY = 24  # frames that are looked at exactly, about 20 ms each
 TOGETHER = 15.0  # s; frames that look the same and are closer than this are one place
-LEAST = 0.7  # likeness; of different videos at most 0.9 was measured, of unlike pictures of one 0.6
+LEAST = 0.8  # likeness; frames of other videos are mostly below, see likeness.SAME
 SEEN = 0.9  # cosine of two pictures by CLIP from which they surely show one thing; by eye, not measured
 WORDS = 40  # of those on the picture, that are looked for
 BESIDES = 2  # places of the picture, where the question asks for something else about it
