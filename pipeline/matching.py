@@ -54,34 +54,32 @@ def gather(
     """The evidence for a question with a picture.
 
     looks: see alike(); views: frames by CLIP, best first, [] where it is off; read: gives the words on the picture, and
-    is asked only where no frame is the same, since what stands on a frame is known.
+    is asked only where no frame is the same.
     """
     notes = () if views else (CLIP_OFF,)
-    least = max(likeness.SAME, looks[0].score - likeness.NEARLY) if looks else 1.0
-    same = [hit for hit in looks if hit.score >= least]
-    places = _places(same, library.get)
+    exact = same(looks, likeness.NEARLY)
+    places = _places(exact, library.get)
     own = [word for word in content_words(question) if word not in ABOUT_IT]
-    query = ""
-    if own or not same:  # else it is known where it is shown
-        words = content_words(_on_screen(same[0], library.get) if same else read())[:WORDS]
-        query = " ".join([question if own else "", *words]).strip()
+    words = () if exact else content_words(read())[:WORDS]  # where it is shown is known: they would drown the question
+    query = " ".join([question if own else "", *words]).strip()
     texts = [name for name, weight in fusion.weights.items() if weight and name != "picture"]
     lists = dict(library.search(query, HITS, None, None, texts)) if query else {}
     known = {hit.media: library.get(hit.media) for hits in (*lists.values(), views) for hit in hits}
     found = moments.fuse({**lists, "picture": views}, known, limit + len(places), fusion)
     measured = library.threshold is not None
-    near = nearness(query, lists, found) if lists else 0.0
+    near = nearness(query, lists, found) if lists else 0.0  # of words
     said = bool(lists) and (not measured or near >= library.threshold)
     seen = bool(views) and views[0].score >= SEEN
-    if not same and not found:  # what is nearest by looks alone
+    if not exact and not found:  # what is nearest by looks alone
         places = _places(looks[:limit], library.get)
-    others = [one for one in found if not any(_is_within(one, place) for place in places)]
+    others = [_renamed(one) for one in found if not any(_is_within(one, place) for place in places)]
     shown = places[: BESIDES if own else PLACES]
     kept = [*shown, *others][: max(limit, len(shown))]
-    evidence = Evidence(question, tuple(kept), "picture", near, bool(same) or seen or said, notes)
+    nearest = max(near, exact[0].score) if exact else near
+    evidence = Evidence(question, tuple(kept), "picture", nearest, bool(exact) or seen or said, notes)
     if len(places) > PLACES and not own:
         evidence = replace(evidence, notes=(*notes, f"It is at {len(places)} places; these are {PLACES} of them."))
-    return _pointing(evidence, places, library, limit) if same else evidence
+    return _pointing(evidence, places, library, limit) if exact else evidence
 
 
 def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: True) -> list[Hit]:
@@ -127,6 +125,12 @@ def alike(picture: bytes, held: Held, wanted: Wanted = lambda media_id, frame: T
             score = likeness.exactly(picture, held[media_id][0] / frame.image, lay).likeness
             hits.append(Hit(media_id, frame, score, "look"))
     return sorted((hit for hit in hits if hit.score >= LEAST), key=lambda hit: -hit.score)
+
+
+def same(looks: Sequence[Hit], margin: float = 1.0) -> list[Hit]:
+    """Those that show the same: no less alike than likeness.SAME, nor than the best by more than the margin."""
+    least = max(likeness.SAME, looks[0].score - margin) if looks else 1.0
+    return [hit for hit in looks if hit.score >= least]
 
 
 def _shape(folder: Path, frames: Sequence[Frame]) -> float | None:
@@ -176,11 +180,9 @@ def _place(hits: Sequence[Hit], media: Media) -> Moment:
     return Moment(media.id, start, end, best[0].score, around.in_order(said), frames, (why,))
 
 
-def _on_screen(hit: Hit, get: Callable[[str], Media]) -> str:
-    """What was read on a frame."""
-    return " ".join(
-        one.text for one in get(hit.media).passages if one.kind == "screen" and one.start <= hit.item.start < one.end
-    )
+def _renamed(moment: Moment) -> Moment:
+    """What CLIP found was found by the picture, not by the question."""
+    return replace(moment, why=tuple(LIKE_IT if reason == moments.LOOKS_LIKE else reason for reason in moment.why))
 
 
 def _pointing(evidence: Evidence, places: Sequence[Moment], library: Library, limit: int) -> Evidence:

@@ -289,7 +289,8 @@ class Pipeline:
         known = self.index()
         wanted = matching.apart_from(folder.name, frame)
         views = self._opened().search_by_picture(jpeg, list(known), finding.HITS)
-        hits = [hit for hit in views if wanted(hit.media, hit.item)] or matching.alike(jpeg, self._held(known), wanted)
+        hits = [hit for hit in views if wanted(hit.media, hit.item)]
+        hits = hits or matching.same(matching.alike(jpeg, self._held(known), wanted))
         return [(hit.media, hit.item, hit.score) for hit in matching.thinned(hits, limit)]
 
     def _held(self, media_ids: Collection[str]) -> matching.Held:

@@ -18,7 +18,7 @@ LONG_SIDE = 1024  # pixels: what Pixtral sees, and what frames have
 SHORT_SIDE = 8  # pixels; less shows nothing
 QUALITY = 90  # of 1-95
 LARGEST_FILE = 50_000_000  # bytes
-LARGEST_PICTURE = 100_000_000  # pixels: 300 MB when decoded; phones take 50 million
+LARGEST_PICTURE = 60_000_000  # pixels: 240 MB when decoded; phones take 50 million
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")  # no others are tried: their decoders may do anything
 
 
@@ -41,6 +41,8 @@ def to_jpeg(picture: bytes | Path) -> bytes:
                 image.draft("RGB", (2 * LONG_SIDE, 2 * LONG_SIDE))  # of a JPEG decodes no more than is needed
                 image.load()
                 upright = ImageOps.exif_transpose(image)
+                if upright.mode in ("P", "1"):  # a palette cannot be made smaller without being coarse
+                    upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
                 upright.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
                 return _encoded(upright)
     except SourceError:
@@ -64,7 +66,7 @@ def _read(path: Path) -> bytes:
 def _encoded(image: "Image.Image") -> bytes:
     from PIL import Image
 
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:  # on white, as pages show it
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:  # on white, as pages show it
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     plain = Image.new("RGB", image.size)

@@ -17,10 +17,11 @@ from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
 WORDS = ("words", "sentence words")  # BM25: its floor is 0, no word in common
+LOOKS_LIKE = "looks like the question"
 REASONS = {
     "the words match": WORDS,
     "close in meaning": ("meaning", "sentence meaning"),
-    "looks like the question": ("picture",),
+    LOOKS_LIKE: ("picture",),
 }
 
 
