@@ -6,6 +6,7 @@ Knows no video and no model code.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import logging
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from pipeline import build, evaluate, questions, tables
+from pipeline import build, estimate, evaluate, questions, tables
 from pipeline.chat.citations import cue
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
@@ -107,9 +108,14 @@ def _positive(text: str) -> int:
 def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
     failed = False
     for path in options.paths:
+        with contextlib.suppress(PipelineError):  # reading it says the same
+            _say_estimate(pipeline, path, options.again)
         with _ProgressLine() as line:
             try:
                 media, error = pipeline.ingest(path, options.again, line.show), None
+            except KeyboardInterrupt:
+                print(f"stopped reading {path}. Run the same command to go on where it stopped.", file=sys.stderr)
+                return 130
             except PipelineError as met:
                 media, error, failed = None, _one_line(met), True
             pipeline.close()  # the page may answer while the next one is read
@@ -121,6 +127,12 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
             print(_summary(media))
             _say_coverage(media)
     return int(failed)
+
+
+def _say_estimate(pipeline: Pipeline, path: str, again: bool) -> None:
+    expected = pipeline.estimate(path, again)
+    if expected.steps:
+        _note(f"{path}: {estimate.say(expected)}")
 
 
 def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
@@ -336,7 +348,9 @@ class _ProgressLine:
             self._said = progress.note
             print(f"note: captions: {progress.note}", file=sys.stderr)
         elif sys.stderr.isatty():
-            text = f"{progress.step:<9} {progress.fraction:4.0%}  {progress.note}"[:100]
+            speed = f"{progress.speed:.3g} x real time, " if progress.speed else ""
+            left = f"{speed}{stamp(progress.left)} left  " if progress.left else ""
+            text = f"{progress.step:<9} {progress.fraction:4.0%}  {left}{progress.note}"[:100]
             print(f"\r{text:<{self._wide}}", end="", file=sys.stderr, flush=True)
             self._wide = len(text)
 

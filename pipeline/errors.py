@@ -7,6 +7,8 @@ into these; anything that is not a PipelineError is a bug and keeps its tracebac
     ├── SettingsError    a setting is wrong, or names something that is not there
     ├── SourceError      the given file cannot be read: missing, not a video, damaged, not allowed
     ├── ReadingStopped   the process that read a source died: a crash, or out of memory
+    │   └── ReadingCancelled  it was ended because someone asked for it
+    ├── BeingRead        another process reads the same source
     ├── MediaNotFound    no such video in the library
     ├── StorageError     the data folder cannot be read or written: disk full, no permission
     ├── ModelError       model weights cannot be had or loaded (Whisper, CLIP, MiniLM, OCR)
@@ -31,6 +33,14 @@ class SourceError(PipelineError):
 
 class ReadingStopped(PipelineError):
     """The process that read a source died."""
+
+
+class ReadingCancelled(ReadingStopped):
+    """Someone asked for the process that read a source to be ended."""
+
+
+class BeingRead(PipelineError):
+    """Another process reads the same source."""
 
 
 class MediaNotFound(PipelineError):

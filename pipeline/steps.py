@@ -1,7 +1,9 @@
 """The steps of reading one source into its folder: read, embed, describe, divide into chapters.
 
 In: a path and the settings. Out: a media folder with its vectors, and Progress on the way. Each step does only what
-the folder lacks, so that what was done, or paid for, is never done again. Never opens the vector store.
+the folder lacks, so that what was done, or paid for, is never done again. A source that is new can be asked about as
+soon as its pictures are there; one that is read anew replaces what was read before when it is whole. Never opens the
+vector store.
 """
 
 import logging
@@ -11,64 +13,135 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.chat import captions, naming
-from pipeline.errors import AnswerError, MediaNotFound, ModelError, StorageError
+from pipeline.errors import AnswerError, EmbeddingError, MediaNotFound, ModelError, PipelineError, StorageError
 from pipeline.media import folder as folders
-from pipeline.media import look
-from pipeline.media.disk import storage_errors
-from pipeline.media.reading import read_media
-from pipeline.media.video import identify
+from pipeline.media import look, reading, subtitles, unfinished, video
+from pipeline.media.disk import hold, storage_errors
 from pipeline.search import chapters, embeddings, vectors
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Passage, Progress
 
 Report = Callable[[Progress], None]
 TEXT_SHARE = 0.8  # of the time that embedding words takes: the windows, pairs and sentences, before single words
+Ready = Callable[[str], None]
+UNSEARCHABLE = "Not searchable yet: read the video again, or run a reindex."
 SENTENCES = 4  # of a chapter, that the model names it by
 
 log = logging.getLogger(__name__)
 
 
-def read(path: Path, settings: Settings, again: bool, report: Report) -> Media:
+def read(path: Path, settings: Settings, again: bool, report: Report, ready: Ready = lambda media_id: None) -> Media:
     """Read a source into its folder, describe its frames where that is on, and embed it. Nothing is done twice.
 
-    Raises SourceError, StorageError, ModelError; EmbeddingError and AnswerError, which leave the folder read: the
-    next call embeds and describes only what is missing. What has no captions yet is embedded all the same.
+    `ready` is told the id of the media as soon as it can be asked about. A reading that broke off is gone on with.
+    Raises SourceError, StorageError, ModelError, BeingRead; EmbeddingError and AnswerError, which leave the folder
+    read: the next call (again one that reads anew, where that broke off) embeds and describes only what is missing.
+    What has no captions yet is embedded all the same.
     """
-    media_id = identify(path)
-    folder = settings.data_dir / media_id
-    media = None if again else _read_before(folder)
-    if media is None:
-        staging = folders.stage(settings.data_dir, media_id)
+    media_id = video.identify(path)
+    home = settings.data_dir / media_id
+    before = _read_before(home)
+    if before and not again:
+        ready(media_id)
+    # A record that is damaged stands in no list, but what was paid for stays with it.
+    anew = (again and before) or (before is None and (home / folders.RECORD).exists())
+    folder = folders.staging(settings.data_dir, media_id) if anew else home
+    folders.make(folder)
+    with hold(folder):
         try:
-            media = read_media(path, media_id, staging, settings, report)
-            _keep_paid(folder, staging)
-            folders.save(media, staging)
-            folders.install(staging, settings.data_dir, media_id)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    elif media.source != str(path):  # the same content elsewhere: playing goes on from there
-        media = replace(media, source=str(path))
-        folders.save(media, folder)
-    media = embed(media, folder, settings, report)  # before captions, which may take an hour: searchable by then
-    media, failure = caption(media, folder, settings, report)
-    media = divide(embed(media, folder, settings, report), folder, settings, report)
+            media, failure = _read_into(folder, home, path, media_id, settings, report, ready)
+        except PipelineError as error:
+            if not folder.exists():
+                raise MediaNotFound(f"{path.name} was removed while it was read.") from error
+            if not any((folder / "frames").glob("*.jpg")) and not (folder / folders.RECORD).exists():
+                shutil.rmtree(folder, ignore_errors=True)  # bad input costs nothing stored
+            raise
+        if folder != home:
+            folders.install(folder, settings.data_dir, media_id)
+        folders.end(home)
     if failure:  # only now: an endpoint that is down must not cost what was read, nor that it can be searched
         raise failure
     return media
 
 
-def _keep_paid(folder: Path, staging: Path) -> None:
+def _read_into(
+    folder: Path, home: Path, path: Path, media_id: str, settings: Settings, report: Report, ready: Ready
+) -> tuple[Media, AnswerError | None]:
+    """All the steps in one folder: (the media, why its pictures could not all be described)."""
+    media = _read_before(folder)
+    if media is None or folder != home:
+        how = f"{settings.frames_per_second:g}"
+        if folder != home:  # who reads anew does so for what was changed since
+            beside = [one.name for one in subtitles.find_beside(path)]
+            how += f" {settings.screen_text} {settings.whisper_model} {beside}"
+        folders.begin(folder, path, how)  # else it was begun, and has a record
+        media = _read_before(folder)
+    facts = None if media or subtitles.is_subtitles(path) else video.probe(path)
+    length = (media or facts).length if media or facts else 0.0
+    known = {"length": length, "pictures": len(media.frames) if media else 0}
+    coverage: dict[str, Coverage] = {}
+    failure: PipelineError | None = None
+
+    def tell(progress: Progress) -> None:
+        report(replace(progress, **known))
+
+    def keep(media: Media, told: Report = lambda progress: None) -> None:
+        """Let the media be found as it is now. What failed to embed it is asked again when all has been read."""
+        nonlocal coverage, failure
+        known["pictures"] = len(media.frames)
+        is_last = not unfinished.parts(media)
+        if folder == home:
+            if is_last or not failure:
+                coverage, failure = _embedded_so_far(media, folder, settings, told)
+            media = replace(media, coverage={**media.coverage, **coverage})
+        folders.save(media, folder)
+        if folder == home:
+            ready(media_id)
+        if failure and is_last:
+            raise failure
+
+    if media is None:
+        media = reading.begin_media(path, facts, media_id, folder, settings, tell)
+        if media.frames or media.passages:  # else there is nothing to ask about yet
+            keep(media, tell)
+    elif media.source != str(path):  # the same content elsewhere: playing goes on from there
+        media = replace(media, source=str(path))
+        folders.save(media, folder)
+    if folder != home:
+        _keep_paid(home, folder)
+    if unfinished.parts(media):
+        media = reading.go_on(replace(media, chapters=()), path, folder, settings, tell, keep)
+        keep(media, tell)
+    media = embed(media, folder, settings, tell)  # before captions, which may take an hour: searchable by then
+    media, undescribed = caption(media, folder, settings, tell)
+    return divide(embed(media, folder, settings, tell), folder, settings, tell), undescribed
+
+
+def _embedded_so_far(
+    media: Media, folder: Path, settings: Settings, report: Report
+) -> tuple[dict[str, Coverage], EmbeddingError | ModelError | None]:
+    """Embed before the media is saved, so that what is found has vectors: (coverage, why it is not all)."""
+    coverage, failure = {}, None
+    for part, embed_part in (("text", _embed_text), ("pictures", _embed_frames)):
+        try:
+            coverage[part] = embed_part(media, folder, settings, report)
+        except (EmbeddingError, ModelError) as error:
+            log.warning("Not searchable yet: %s", error)
+            coverage[part], failure = Coverage("off", note=UNSEARCHABLE), error
+    return coverage, failure
+
+
+def _keep_paid(home: Path, folder: Path) -> None:
     """Vectors and captions are named by what they were made of, so those of what stayed the same still fit.
 
     Raises StorageError.
     """
-    with storage_errors(staging):
-        if (folder / captions.FILE).exists():
-            shutil.copyfile(folder / captions.FILE, staging / captions.FILE)
-        if (folder / "vectors").is_dir():
-            (staging / "vectors").mkdir()
-            for file in (folder / "vectors").glob("*.npz"):
-                shutil.copyfile(file, staging / "vectors" / file.name)
+    with storage_errors(folder):
+        (folder / "vectors").mkdir(exist_ok=True)
+        for file in (home / captions.FILE, *(home / "vectors").glob("*.npz")):
+            kept = folder / file.relative_to(home)
+            if file.exists() and not kept.exists():
+                shutil.copyfile(file, kept)
 
 
 def _read_before(folder: Path) -> Media | None:
@@ -130,7 +203,7 @@ def embed(media: Media, folder: Path, settings: Settings, report: Report) -> Med
     coverage = dict(media.coverage)
     try:
         for part, embed_part in (("text", _embed_text), ("pictures", _embed_frames)):
-            coverage[part] = Coverage("off", note="Not searchable yet: read the video again, or run a reindex.")
+            coverage[part] = Coverage("off", note=UNSEARCHABLE)
             report(Progress(part, 0.0))
             coverage[part] = embed_part(media, folder, settings, report)
     finally:  # also when a service fails: what was read stays, and says how far it can be searched

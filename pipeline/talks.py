@@ -74,10 +74,6 @@ class Talk:
 
     # -- asking
 
-    @property
-    def is_answering(self) -> bool:
-        return self._answering is not None
-
     def ask(self, question: str, at: float | None = None, picture: bytes | Path | None = None) -> Exchange:
         """Ask, and return at once; the answer arrives in `exchanges`. What is being answered is stopped and kept.
 
@@ -116,14 +112,9 @@ class Talk:
 
     # -- forgetting
 
-    def remove(self, n: int) -> None:
-        """Forget the n-th exchange (from 0)."""
-        with self._lock:
-            if n == len(self.exchanges) - 1:
-                self._silence()
-            left = [one for number, one in enumerate(self.exchanges) if number != n]
-            self.exchanges = tuple(replace(one, before=one.before - (one.before > n)) for one in left)
-            self._save()
+    def is_kept(self) -> bool:
+        """Whether what was asked still lies on the disk."""
+        return bool(self.problem) or (self._folder / FILE).exists()
 
     def clear(self) -> None:
         """Forget all of it."""
@@ -135,8 +126,8 @@ class Talk:
     def close(self) -> None:
         """End it and write nothing more: its folder is going."""
         with self._lock:
-            self._silence()
             self._closed = True
+            self._end(self._answering, "stopped")  # pages that look at it see that it ended
 
     def picture(self, exchange: Exchange) -> Path | None:
         """The JPEG that was added to a question; None where there was none."""

@@ -42,9 +42,10 @@ class Chapter:
 class Coverage:
     """How far one part of a source was read."""
 
-    state: str  # "read", "partly", "absent" (the source has none) or "off" (not readable here)
+    state: str  # "read", "reading" (being read now), "partly", "absent" (the source has none) or "off" (not readable)
     by: str = ""  # what read it, such as "whisper base" or "talk.srt"; "" when nothing did
     note: str = ""  # what is missing and the next step; "" when there is nothing to say
+    until: float | None = None  # s, how far it was read, where the rest is still to come; None: there is no rest
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Citation:
 
     time: float  # s
     supported: bool  # whether that time lies in the evidence that was sent
+    media: str = ""  # id of the media that it is of; "" where the evidence does not tell
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,23 @@ class Progress:
     step: str  # "frames", "speech", "screen", "captions", "text", "pictures", "chapters", "index" or "waiting"
     fraction: float  # 0-1 within this step
     note: str = ""  # what a person reads beside the bar
+    length: float = 0.0  # s of the source; 0 while it is not known
+    pictures: int = 0  # kept of the source; 0 while it is not known
+    speed: float = 0.0  # s of the source that this step does in one s; 0 while it is not known
+    left: float | None = None  # s that this step will still take; None while it is not known
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What reading a source will take, before it begins."""
+
+    length: float  # s of the source
+    steps: Mapping[str, tuple[float, float]]  # s of work by step, (at least, at most); steps of no weight left out
+    disk: int  # bytes in the data folder
+    tokens: Mapping[str, int]  # by service, such as "captions by pixtral"; {} where nothing is asked
+    notes: tuple[str, ...] = ()  # what will be left out, or was done before, in words a person reads
+
+    @property
+    def work(self) -> tuple[float, float]:
+        """(at least, at most) s of all steps."""
+        return sum(least for least, _ in self.steps.values()), sum(most for _, most in self.steps.values())

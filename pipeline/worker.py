@@ -1,7 +1,7 @@
 """Read one source in a process of its own, so that a crash in a decoder costs an error line and nothing else.
 
-In: a path and the settings. Out: a media folder with its vectors, and Progress on the way.
-The child takes one JSON job on standard input and answers in JSON lines.
+In: a path and the settings. Out: a media folder with its vectors, and on the way Progress, with its speed, and word
+that there is something to ask about. The child takes one JSON job on standard input and answers in JSON lines.
 It never opens the vector store, so any number of workers can run beside the process that holds it.
 """
 
@@ -12,17 +12,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from pipeline import errors
-from pipeline.errors import PipelineError, ReadingStopped
+from pipeline.errors import PipelineError, ReadingCancelled, ReadingStopped
+from pipeline.pace import Pace
 from pipeline.settings import Settings
 from pipeline.steps import read
 from pipeline.types import Progress
 
 Report = Callable[[Progress], None]
+Ready = Callable[[str], None]
 
 
 class Worker:
@@ -32,25 +35,22 @@ class Worker:
         self._name = path.name
         job = {"path": str(path), "again": again, "settings": dataclasses.asdict(settings)}
         job["settings"]["data_dir"] = str(settings.data_dir)
-        package = str(Path(__file__).resolve().parents[1])
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from pipeline.worker import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            # Whoever imports the library from elsewhere still starts the same code.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))},
-            # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone.
-            start_new_session=True,
-        )
         self._job = json.dumps(job)
+        self._pace = Pace(settings)
+        self._process: subprocess.Popen | None = None
+        self._cancelled = False
+        self._lock = threading.Lock()  # of the two above
 
-    def run(self, report: Report) -> str:
-        """Wait for the child, passing each Progress to report. Returns the id of the media.
+    def run(self, report: Report, ready: Ready = lambda media_id: None) -> str:
+        """Start the child and wait for it, passing each Progress to report. Returns the id of the media.
 
-        Raises the PipelineError that the child met; ReadingStopped when the child died.
+        `ready` is told the id each time there is more to ask about. Raises the PipelineError that the child met;
+        ReadingCancelled after cancel(), ReadingStopped when the child died.
         """
+        with self._lock:
+            if self._cancelled:
+                raise self._was_cancelled()
+            self._process = self._started()
         try:
             # The settings go through a pipe: they hold keys, and a command line can be read by every user.
             with self._process.stdin as stdin:
@@ -61,21 +61,64 @@ class Worker:
                     return said["media"]
                 if "error" in said:
                     raise getattr(errors, said["error"])(said["message"])
-                report(Progress(**said["progress"]))
-        except BrokenPipeError:
-            pass  # it died before it read its job: said below
+                if "ready" in said:
+                    ready(said["ready"])
+                else:
+                    report(self._pace.of(Progress(**said["progress"])))
+        except (BrokenPipeError, json.JSONDecodeError):
+            pass  # it died before it read its job, or in the middle of a line: said below
         finally:
-            self.stop()
+            self._stop()
+        if self._cancelled:
+            raise self._was_cancelled()
         raise ReadingStopped(
-            f"Reading {self._name} stopped unexpectedly ({_cause(self._process.wait())}). Nothing stored was changed. "
+            f"Reading {self._name} stopped unexpectedly ({_cause(self._process.wait())}). What was stored is kept. "
             "The log in the terminal says more. Try again; if that does not help, convert the file."
         )
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
+        """End the child and everything it started, at once, or never start it. Any thread may, at any time."""
+        with self._lock:
+            self._cancelled = True
+            if self._process:
+                self._kill()
+
+    def while_wanted(self, report: Report) -> Report:
+        """The same report, for a reading in this process: after cancel() it raises ReadingCancelled."""
+
+        def told(progress: Progress) -> None:
+            if self._cancelled:
+                raise self._was_cancelled()
+            report(progress)
+
+        return told
+
+    def _was_cancelled(self) -> ReadingCancelled:
+        return ReadingCancelled(f"Reading {self._name} was cancelled. Read it again to go on where it stopped.")
+
+    def _started(self) -> subprocess.Popen:
+        package = str(Path(__file__).resolve().parents[1])
+        return subprocess.Popen(
+            [sys.executable, "-c", "from pipeline.worker import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            # Whoever imports the library from elsewhere still starts the same code.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))},
+            # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone.
+            start_new_session=True,
+        )
+
+    def _stop(self) -> None:
         """End the child and everything it started. Does nothing when it has ended."""
         try:
             self._process.wait(timeout=1)  # it has said all it had to say, or is to be stopped
         except subprocess.TimeoutExpired:
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:  # else its number may be another's by now
             if os.name == "posix":
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:
@@ -97,7 +140,13 @@ def main(job_file: TextIO, answers: TextIO) -> int:
     job = json.load(job_file)
     try:
         settings = Settings(**job["settings"])
-        media = read(Path(job["path"]), settings, job["again"], lambda p: say({"progress": dataclasses.asdict(p)}))
+        media = read(
+            Path(job["path"]),
+            settings,
+            job["again"],
+            report=lambda progress: say({"progress": dataclasses.asdict(progress)}),
+            ready=lambda media_id: say({"ready": media_id}),
+        )
     except PipelineError as error:
         say({"error": type(error).__name__, "message": str(error)})
         return 1
@@ -108,6 +157,8 @@ def main(job_file: TextIO, answers: TextIO) -> int:
 def serve() -> None:
     """Be the child of a Worker: standard input and output are the channel."""
     logging.basicConfig(level=logging.WARNING)
+    if os.name == "posix":
+        os.nice(10)  # who asks meanwhile goes first
     # Libraries print to standard output; the answers must stay alone on theirs.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

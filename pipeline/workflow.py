@@ -8,15 +8,16 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline import finding, matching
+from pipeline import estimate, finding, matching
 from pipeline.chat import intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
 from pipeline.errors import (
+    BeingRead,
     LibraryBusy,
     LibraryError,
     MediaNotFound,
@@ -27,9 +28,11 @@ from pipeline.errors import (
 )
 from pipeline.finding import Lists
 from pipeline.looking import look_closer
-from pipeline.media import added, clips, screen, subtitles, uploads, video
+from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
-from pipeline.media.disk import storage_errors
+from pipeline.media.disk import hold, storage_errors
+from pipeline.playing import Playable, Player
+from pipeline.readings import Reading, Readings
 from pipeline.search import embeddings, late, moments, rerank, vectors
 from pipeline.search.index import Index
 from pipeline.search.moments import Fusion
@@ -37,16 +40,13 @@ from pipeline.settings import Settings
 from pipeline.steps import divide, embed
 from pipeline.steps import read as read_here
 from pipeline.talks import Talk
-from pipeline.types import Evidence, Frame, Media, Progress, Turn
+from pipeline.types import Estimate, Evidence, Frame, Media, Progress, Turn
 from pipeline.worker import Worker
 
 Report = Callable[[Progress], None]
+Ready = Callable[[str], None]
 log = logging.getLogger(__name__)
 MOMENTS = 5  # found for one question
-LARGEST_PLAYED = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
-CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
-CLIP_LEAD = 5.0  # s, before
-CLIP_TAIL = 15.0  # s, after: a moment at its end can be seen to the end
 
 
 def build(settings: Settings | None = None) -> "Pipeline":
@@ -54,46 +54,34 @@ def build(settings: Settings | None = None) -> "Pipeline":
     return Pipeline(settings or Settings.from_env())
 
 
-@dataclass(frozen=True)
-class Playable:
-    """A file that browsers play."""
-
-    path: Path
-    offset: float = 0.0  # s, the time in the source at which it begins
-    whole: bool = True  # whether it is all of the source
-    why: str = ""  # why it is not the source itself, in words a person reads
-
-
-@dataclass
-class Reading:
-    """One source that is being read in the background. Filled by its thread, polled by the page."""
-
-    path: Path
-    progress: dict[str, Progress] = field(default_factory=dict)  # the last of each step, in the order of the steps
-    media_id: str = ""  # set when done
-    error: PipelineError | None = None  # set when failed
-    done: bool = False
-
-
 class Pipeline:
     """Reads sources into the library and answers questions about them. Safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.readings: dict[str, Reading] = {}
+        self._queue = Readings(self._read_next, self._drop)
         self._index: Index | None = None
         self._opening = threading.Lock()
         self._syncing = threading.Lock()
-        self._one_reader = threading.Lock()
-        self._one_cutter = threading.Lock()
+        self._warming: threading.Thread | None = None
+        self._player = Player()
         self._talks: dict[str, Talk] = {}  # by media id; "" is of the whole library
         self._one_talk = threading.Lock()
-        self._plays: dict[str, bool] = {}  # by media id: whether browsers play the original
         with storage_errors(settings.data_dir):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         folders.sweep(settings.data_dir)
 
     # -- reading
+
+    def estimate(self, path: str | Path, again: bool = False) -> Estimate:
+        """What reading a source will take: minutes, disk, tokens. Quick. Raises SourceError, StorageError."""
+        path = _absolute(path)
+        before = None if again else next((one for one in self.list()[0] if one.source == str(path)), None)
+        return estimate.estimate(path, self.settings, before)
+
+    def sources(self, path: str | Path) -> Sequence[Path]:
+        """The file at a path, or all videos and transcripts of a folder. Raises SourceError."""
+        return sources.sources(_absolute(path))
 
     def ingest(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source and bring the index up to date. What was read before is not read twice.
@@ -101,7 +89,9 @@ class Pipeline:
         Raises PipelineError. When another process holds the index the source is read all the same, and the
         holder takes it in: LibraryBusy is not raised here.
         """
-        media = self.read(path, again, report)
+        return self._indexed(self.read(path, again, report), report)
+
+    def _indexed(self, media: Media, report: Report) -> Media:
         report(Progress("index", 0.0))
         try:
             self.index()
@@ -116,41 +106,36 @@ class Pipeline:
         if not str(path).strip():
             raise SourceError("There is no path. Give the path of a video.")
         path = _absolute(path)
+        return self._read(path, again, report, lambda media_id: None, Worker(path, self.settings, again))
+
+    def _read(self, path: Path, again: bool, report: Report, ready: Ready, worker: Worker) -> Media:
         try:
             if subtitles.is_subtitles(path):  # nothing is decoded, so nothing can crash
-                return read_here(path, self.settings, again, report)
-            return self.get(Worker(path, self.settings, again).run(report))
+                return read_here(path, self.settings, again, worker.while_wanted(report), ready)
+            return self.get(worker.run(report, ready))
         except SourceError:
             uploads.discard(self.settings.data_dir, path)  # bad input costs nothing stored
             raise
 
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """The readings that were started, by path: the last of each."""
+        return dict(self._queue.by_path)  # pages look through it while others add to it
+
     def start(self, path: str | Path, again: bool = False) -> Reading:
-        """Ingest in the background, one source at a time. The same path twice is one reading."""
+        """Ingest in the background, one source after another. The same path twice is one reading."""
         path = _absolute(path)
-        running = self.readings.get(str(path))
-        if running and not running.done:
-            return running
-        reading = self.readings[str(path)] = Reading(path)
-        threading.Thread(target=self._run, args=(reading, again), daemon=True, name=f"reading {path.name}").start()
-        return reading
+        return self._queue.add(path, again, Worker(path, self.settings, again))
 
-    def _run(self, reading: Reading, again: bool) -> None:
-        def report(progress: Progress) -> None:
-            reading.progress = reading.progress | {progress.step: progress}
+    def _read_next(self, reading: Reading) -> None:
+        def ready(media_id: str) -> None:
+            reading.media_id = media_id
 
-        try:
-            report(Progress("waiting", 0.0))
-            with self._one_reader:
-                report(Progress("waiting", 1.0))
-                reading.media_id = self.ingest(reading.path, again, report).id
-        except PipelineError as error:
-            reading.error = error
-        except Exception as bug:
-            reading.error = PipelineError(f"{reading.path.name} was not read: a fault in this app. Its log says where.")
-            reading.error.__cause__ = bug
-            raise
-        finally:
-            reading.done = True
+        media = self._read(reading.path, reading.again, reading.show, ready, reading.worker)
+        reading.media_id = self._indexed(media, reading.show).id
+
+    def _drop(self, reading: Reading) -> None:
+        uploads.discard(self.settings.data_dir, reading.path)  # unless there is something to ask about
 
     def upload(self, name: str, content: BinaryIO) -> Path:
         """Store an uploaded file below the data folder and return its path. The name is only a hint."""
@@ -176,6 +161,12 @@ class Pipeline:
         The original file is left alone. When another process holds the index, it drops the rows itself.
         """
         folder = self.folder(media_id)
+        with contextlib.suppress(StorageError):  # a damaged record
+            source = self.get(folder.name).source
+            for reading in self.readings.values():  # also one that waits, or reads it anew
+                if reading.media_id == folder.name or str(reading.path) == source:
+                    reading.cancel()
+                    self._queue.leave_out(reading)  # it can neither be opened nor gone on with
         with self._one_talk:  # nothing writes into a folder that goes
             if talk := self._talks.pop(folder.name, None):
                 talk.close()
@@ -194,12 +185,15 @@ class Pipeline:
         ids = [one.id for one in self.list()[0]]
         unasked = replace(self.settings, vllm_base_url="", captions=False)  # a whole library is not named by the model
         for number, media_id in enumerate(ids):
-            with contextlib.suppress(MediaNotFound):  # removed meanwhile
+            folder = self.settings.data_dir / media_id
+            # Removed meanwhile, or read by a process that embeds it too.
+            with contextlib.suppress(MediaNotFound, BeingRead):
                 media = self.get(media_id)
                 report(Progress("reindex", number / len(ids), media.title))
-                folder = self.settings.data_dir / media_id
-                media = embed(media, folder, self.settings, lambda progress: None)
-                divide(media, folder, unasked, lambda progress: None)
+                with hold(folder):
+                    media = embed(media, folder, self.settings, lambda progress: None)
+                    if not unfinished.parts(media):
+                        divide(media, folder, unasked, lambda progress: None)
         try:
             with self._syncing:
                 self._opened().rebuild(self._folders())
@@ -216,6 +210,19 @@ class Pipeline:
         return {media_id: media for media_id, (_, media) in held.items()}
 
     # -- questions
+
+    def warm(self) -> None:
+        """Load what questions need, in the background, so that the first one need not wait. Returns at once."""
+        with self._opening:
+            if self._warming is None and self.settings.text_embedding_kind == "local":
+                self._warming = threading.Thread(target=self._warm, daemon=True, name="warming")
+                self._warming.start()
+
+    def _warm(self) -> None:
+        try:
+            embeddings.text_embedding(self.settings).get_query_embedding("warm")
+        except PipelineError as error:  # the first question says it
+            log.warning("The text embedding was not loaded: %s", error)
 
     def find(
         self,
@@ -275,6 +282,11 @@ class Pipeline:
         if behind:  # nothing can be said not to be there
             note = f"{_not_searched(behind)} To search all of it, run: python -m pipeline reindex"
             evidence = replace(evidence, near=True, notes=(*evidence.notes, note))
+        to_come = [known[media_id] for media_id in scope if media_id in known and unfinished.parts(known[media_id])]
+        if to_come:
+            evidence = replace(evidence, notes=(*evidence.notes, *map(unfinished.told, to_come)))
+        if any(unfinished.is_under_way(one) for one in to_come) or (to_come and len(scope) == 1):  # nor of its rest
+            evidence = replace(evidence, near=True)
         return evidence
 
     def similar(self, media_id: str, frame: Frame, limit: int = 8) -> Sequence[tuple[str, Frame, float]]:
@@ -363,8 +375,10 @@ class Pipeline:
             return self.ask(question, [key] if key else None, history, at=where, picture=picture, found=found)
 
         with self._one_talk:
-            if key not in self._talks:
-                self._talks[key] = Talk(folder, ask)
+            if (talk := self._talks.get(key)) and talk.exchanges and not talk.is_kept():
+                talk.close()  # another process removed the video, and it was read anew
+                talk = None
+            self._talks[key] = talk or Talk(folder, ask)
             return self._talks[key]
 
     def _titles(self, evidence: Evidence) -> dict[str, str]:
@@ -374,29 +388,27 @@ class Pipeline:
         """The JPEG of a frame."""
         return self.settings.data_dir / media_id / frame.image
 
-    def playable(self, media: Media, seconds: float) -> "Playable":
+    def transcript(self, media_id: str, form: str) -> bytes:
+        """What is said in a media, as a file: `form` is "vtt", "srt" or "txt". Raises MediaNotFound, StorageError."""
+        folder = self.folder(media_id)
+        if form == "srt":
+            return subtitles.srt(subtitles.read(folder / "transcript.vtt").segments).encode()
+        with storage_errors(folder):
+            return (folder / f"transcript.{form}").read_bytes()
+
+    def playable(self, media: Media, seconds: float) -> Playable:
         """What a browser can play of a media around a time: the original, or a clip cut from it.
 
-        Raises SourceError when the original is gone or cannot be cut.
+        Raises SourceError when the original is gone or cannot be cut, StorageError.
         """
-        source = Path(media.source)
-        if media.id not in self._plays:
-            self._plays[media.id] = video.plays_in_browser(video.probe(source))
-        if self._plays[media.id] and source.stat().st_size <= LARGEST_PLAYED:
-            return Playable(source)
-        why = (
-            "This file is too large to play whole"
-            if self._plays[media.id]
-            else "Browsers cannot play this kind of file"
-        )
-        start = max(0.0, CLIP * (seconds // CLIP) - CLIP_LEAD)
-        end = min(start + CLIP_LEAD + CLIP + CLIP_TAIL, media.length)
-        clip = self.folder(media.id) / "clips" / f"{start:08.0f}.mp4"
-        with self._one_cutter:
-            if not clip.exists():
-                clip.parent.mkdir(exist_ok=True)
-                clips.cut(source, start, end, clip)
-        return Playable(clip, start, start == 0 and end >= media.length, why)
+        return self._player.playable(media, self.folder(media.id), seconds)
+
+    def moment_file(self, media: Media, start: float, end: float, form: str) -> Path:
+        """A moment as a file to keep: `form` is "mp4", "gif", or "jpg" for the picture at its start.
+
+        Raises SourceError when the original is gone or holds nothing there, StorageError.
+        """
+        return self._player.moment_file(media, self.folder(media.id), start, end, form)
 
     def index_facts(self) -> str:
         """Where the index is and what it holds. Raises LibraryBusy, LibraryError."""
@@ -412,6 +424,10 @@ class Pipeline:
                 self._index = None
 
     def _opened(self) -> Index:
+        with self._opening:
+            warming = self._warming
+        if warming:  # two threads that import the same large libraries can trip over one another
+            warming.join()
         with self._opening:
             if self._index is None:
                 self._index = Index(self.settings)

@@ -43,6 +43,7 @@ class ChatServer:
     """What the endpoint is told to be, and what it has seen. Each field may be changed while it runs."""
 
     behaviour: str = "answer"
+    only: str = ""  # the behaviour meets requests that hold these words; others are answered
     words: tuple[str, ...] = WORDS
     key: str = ""  # "" takes any
     model: str = MODEL
@@ -50,7 +51,7 @@ class ChatServer:
     context_length: int = 16_384  # tokens; four characters count as one here
     image_tokens: int = 250  # what one picture counts
     lists_models: bool = True
-    gate: threading.Event = field(default_factory=threading.Event)  # "gated" waits for it after the first word
+    gate: threading.Event = field(default_factory=threading.Event)  # "gated" and "waits" wait for it
     closing: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)  # set when a client left in mid-answer
     requests: list[Request] = field(default_factory=list)
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.authorised():
             with suppress(BrokenPipeError, ConnectionResetError):
                 if not self._over_a_limit(request):
-                    BEHAVIOURS[self.state.behaviour](self)
+                    BEHAVIOURS[self.state.behaviour if self.state.only in request.text else "answer"](self)
                 return
             self.state.hung_up.set()
 
@@ -220,6 +221,15 @@ def _gated(handler: _Handler) -> None:
     handler.end()
 
 
+def _waits(handler: _Handler) -> None:
+    handler.begin()
+    while not handler.state.gate.wait(0.5):
+        handler.raw(": keep-alive\n\n")
+    handler.word(" ".join(handler.state.words), "stop")
+    handler.event("[DONE]")
+    handler.end()
+
+
 def _hang(handler: _Handler) -> None:
     handler.state.closing.wait()
     handler.close_connection = True
@@ -278,6 +288,7 @@ _BEGIN, _HALF, _END = _Handler.begin, _Handler.half, _Handler.end
 BEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
     "answer": _answer,
     "gated": _gated,  # three words, then waits for the gate
+    "waits": _waits,  # not a word before the gate opens, but a sign of life
     "cut off": lambda handler: _answer(handler, "length"),
     "hang": _hang,  # takes the request and never answers
     "drip": _scene(_BEGIN, _drip),  # keep-alive lines and never a word

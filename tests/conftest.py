@@ -1,18 +1,20 @@
 """What every test stands on: a clean environment, a film with words beside it, a library that has read it."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline import build
+from pipeline import build, steps
 from pipeline.settings import Settings
+from pipeline.types import Media, Progress
 from pipeline.workflow import Pipeline
 
-# Two files are tested at a time: each gets one core, not all of them.
+# Several files are tested at a time: each gets one core, not all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Model hubs are never asked by a test: what is not on the disk is not there, at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -35,6 +37,13 @@ The green colour comes from a pigment that swallows red and blue light.
 00:00:19,000 --> 00:00:22,500
 Next week we shall talk about volcanoes. Thank you for coming.
 """
+
+
+def read_here(
+    path: Path, settings: Settings, report: Callable[[Progress], None] = lambda progress: None, again: bool = False
+) -> Media:
+    """Read a source in this process: a worker of its own, which every video has, loads every model again."""
+    return steps.read(path, settings, again, report)
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +83,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _read_once(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that has read the film. Nobody writes into it: see library."""
     data_dir = tmp_path_factory.mktemp("read") / "data"
-    pipeline = build(Settings(data_dir=data_dir))
-    pipeline.ingest(film)
-    pipeline.close()
+    read_here(film, Settings(data_dir=data_dir))
+    with contextlib.closing(build(Settings(data_dir=data_dir))) as pipeline:
+        pipeline.index()
     return data_dir
 
 

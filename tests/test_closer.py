@@ -197,7 +197,7 @@ def test_the_best_stretch_comes_first_and_the_limit_is_said(film):
     assert len(new(best)) == 5
     assert not new(other)
     assert notes == [
-        "Looked closer only until 0:17 of 0:19: the rest would take too long.",
+        "Looked closer at 0:16 to 0:17 only: the rest, to 0:19, would take too long.",
         "Looked no closer at 0:01 to 0:04: it would take too long.",
     ]
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from conftest import SUBTITLES, read_here
 
 from pipeline.__main__ import main
+from pipeline.worker import Worker
 
 
 def run(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
@@ -36,6 +38,18 @@ def test_ingest_says_one_line_a_video_and_fails_if_any_failed(capsys, read, film
     assert (bad["id"], bad["source"]) == (None, str(missing))
     assert "missing.mp4" in bad["error"]
     assert "\n" not in bad["error"]
+
+
+def test_ingest_says_first_what_it_will_take_and_stopped_how_to_go_on(capsys, film, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Worker, "run", stop)
+    code, out, err = run(capsys, "ingest", str(film))
+    assert (code, out) == (130, "")
+    expected, stopped = err.splitlines()
+    assert expected.startswith(f"note: {film}: Reading it takes less than a minute")
+    assert "Run the same command to go on" in stopped
 
 
 def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, read):
@@ -70,7 +84,7 @@ def test_ask_gives_the_same_and_the_answer(capsys, read):
     assert said["answered_by"] == "quotes"
     assert said["finish"] == "stop"
     assert "volcanoes" in said["answer"]
-    assert all(set(citation) == {"time", "supported"} for citation in said["citations"])
+    assert all(set(citation) == {"time", "media", "supported"} for citation in said["citations"])
 
 
 def test_list_and_show_say_what_is_there(capsys, read):
@@ -139,13 +153,14 @@ def test_odd_names_cost_no_traceback_and_no_second_line(capsys, tmp_path):
         assert (code, out, err.count("\n")) == (1, "", 1)
 
 
-def test_a_damaged_record_is_said_and_the_video_can_be_read_again(capsys, library, film):
-    media_id = library.list()[0][0].id
-    library.close()
-    (library.settings.data_dir / media_id / "media.json").write_text("{")
+def test_a_damaged_record_is_said_and_the_source_can_be_read_again(capsys, settings, tmp_path):
+    transcript = tmp_path / "lesson.srt"
+    transcript.write_text(SUBTITLES)
+    media_id = read_here(transcript, settings).id
+    (settings.data_dir / media_id / "media.json").write_text("{")
     code, _, err = run(capsys, "search", media_id, "volcanoes")
     assert (code, err.count("\n")) == (1, 1)
     assert "media.json" in err
     assert run(capsys, "reindex")[0] == 1
-    assert run(capsys, "ingest", str(film))[0] == 0
+    assert run(capsys, "ingest", str(transcript))[0] == 0
     assert run(capsys, "search", media_id, "volcanoes")[0] == 0

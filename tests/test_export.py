@@ -32,12 +32,13 @@ def export_all(tmp_path):
         (tmp_path / "frames" / name).write_bytes(b"\xff\xd8" + name.encode())
     (tmp_path / "asked.jpg").write_bytes(b"\xff\xd8 asked")
 
-    def export_all(*exchanges, titles=None):
+    def export_all(*exchanges, titles=None, page=""):
         content = export.to_markdown(
             exchanges,
             titles or {A: "Boats"},
             lambda media, one: tmp_path / one.image,
             lambda one: tmp_path / one.picture,
+            page,
         )
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             assert archive.testzip() is None
@@ -89,6 +90,16 @@ def test_words_of_videos_and_models_stay_words(export_all):
     drawn = re.findall(r"(?<!\\)\]\(([^)]*)\)", text)
     assert not [one for one in drawn if "evil" in one]
     assert not re.search(r"(?<!\\)<img", text)
+
+
+def test_a_picture_that_hides_behind_a_backslash_is_not_fetched(export_all):
+    text, _ = export_all(answered(text=r"Look: ![x\](http://evil.example/a.png)"))
+    assert "](http" not in text
+
+
+def test_times_lead_to_the_page_that_it_was_taken_from(export_all):
+    text, _ = export_all(answered(moment(A), text="Glued [1:05]."), titles={A: "Boats"}, page="http://here:8501/")
+    assert f"[1:05](http://here:8501/?video={A}&t=65)" in text
 
 
 def test_what_broke_off_says_so(export_all):

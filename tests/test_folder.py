@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import MediaNotFound, StorageError
+from pipeline.errors import BeingRead, MediaNotFound, StorageError
 from pipeline.media import disk, folder, uploads
-from pipeline.media.folder import install, list_media, load, media_folders, remove, save, stage, sweep
+from pipeline.media.folder import install, list_media, load, media_folders, remove, save, staging, sweep
 from pipeline.types import Chapter, Coverage, Frame, Media, Passage
 
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
@@ -40,14 +40,22 @@ def data_dir(tmp_path):
     return tmp_path / "data"
 
 
+def begun(data_dir, media_id: str, source: Path = Path(__file__)) -> Path:
+    """A folder into which a source is read anew."""
+    anew = staging(data_dir, media_id)
+    folder.make(anew)
+    folder.begin(anew, source, "0.2")
+    return anew
+
+
 def keep(data_dir, media_id: str = ID, title: str = MEDIA.title) -> Media:
     """Read a media into the library as the worker does."""
     media = replace(MEDIA, id=media_id, title=title)
-    staging = stage(data_dir, media_id)
-    (staging / "frames").mkdir()
-    (staging / "frames" / "000000.000.jpg").write_bytes(os.fsencode(title))
-    save(media, staging)
-    install(staging, data_dir, media_id)
+    anew = begun(data_dir, media_id)
+    (anew / "frames").mkdir()
+    (anew / "frames" / "000000.000.jpg").write_bytes(os.fsencode(title))
+    save(media, anew)
+    install(anew, data_dir, media_id)
     return media
 
 
@@ -61,10 +69,10 @@ def test_the_transcript_is_for_players_and_people_and_holds_what_is_said(data_di
     keep(data_dir)
     assert (data_dir / ID / "transcript.txt").read_text() == "[0:00] Plants make sugar --> from <light>\n"
     assert "Plants make sugar --&gt; from &lt;light&gt;" in (data_dir / ID / "transcript.vtt").read_text()
-    staging = stage(data_dir, OTHER)
-    folder.write_transcript([(3661.0, 3662.0, "late"), (1.0, 2.0, "early")], staging)
-    save(replace(MEDIA, id=OTHER), staging)
-    assert (staging / "transcript.txt").read_text() == "[0:01] early\n[1:01:01] late\n"
+    anew = begun(data_dir, OTHER)
+    folder.write_transcript([(3661.0, 3662.0, "late"), (1.0, 2.0, "early")], anew)
+    save(replace(MEDIA, id=OTHER), anew)
+    assert (anew / "transcript.txt").read_text() == "[0:01] early\n[1:01:01] late\n"
 
 
 def test_chapters_and_captions_are_kept(data_dir):
@@ -140,7 +148,7 @@ def test_the_newest_comes_first_and_what_is_not_complete_is_not_there(data_dir):
     keep(data_dir, OTHER)
     keep(data_dir)
     os.utime(data_dir / OTHER / "media.json", (1, 1))
-    stage(data_dir, "a" * 32)
+    begun(data_dir, "a" * 32)
     (data_dir / ("b" * 32)).mkdir()
     (data_dir / "uploads").mkdir()
     (data_dir / ("c" * 32)).touch()
@@ -211,6 +219,16 @@ def test_reading_again_replaces_the_whole_folder(data_dir):
     assert not (data_dir / ID / "stray").exists()
 
 
+def test_what_was_asked_about_a_media_stays_when_it_is_read_again(data_dir):
+    keep(data_dir, title="first")
+    (data_dir / ID / "chat.json").write_text("asked")
+    (data_dir / ID / "chat-pictures").mkdir()
+    (data_dir / ID / "chat-pictures" / "a.jpg").write_bytes(b"picture")
+    keep(data_dir, title="second")
+    assert (data_dir / ID / "chat.json").read_text() == "asked"
+    assert (data_dir / ID / "chat-pictures" / "a.jpg").read_bytes() == b"picture"
+
+
 def test_removing_leaves_nothing(data_dir):
     stored = uploads.store(data_dir, "a.mp4", io.BytesIO(b"film"))
     keep(data_dir, stored.parent.name)
@@ -220,10 +238,34 @@ def test_removing_leaves_nothing(data_dir):
     assert list((data_dir / "uploads").iterdir()) == []
 
 
+def test_what_is_removed_does_not_come_back_from_a_reading_anew(data_dir):
+    keep(data_dir)
+    anew = staging(data_dir, ID)
+    (anew / "frames").mkdir(parents=True)
+    remove(data_dir, ID)
+    assert not list(data_dir.glob(f"*{ID}*"))
+
+
+def test_one_name_of_an_upload_is_discarded_and_the_other_stays(data_dir):
+    one, other = (uploads.store(data_dir, name, io.BytesIO(b"film")) for name in ("one.mp4", "other.mp4"))
+    uploads.discard(data_dir, one)
+    assert (one.exists(), other.exists()) == (False, True)
+    uploads.discard(data_dir, other)
+    assert not other.parent.exists()
+
+
+def test_what_another_process_reads_is_not_discarded(data_dir):
+    stored = uploads.store(data_dir, "one.mp4", io.BytesIO(b"film"))
+    home = begun(data_dir, stored.parent.name, stored)
+    with disk.hold(home):
+        uploads.discard(data_dir, stored)
+        assert home.exists()
+
+
 def test_what_dead_processes_left_is_swept_and_what_live_ones_do_is_not(data_dir):
     kept = keep(data_dir)
-    mine = stage(data_dir, OTHER)
-    for name in (f".reading-{OTHER}-{GONE}", f".trash-{OTHER}-{GONE}-5", f".old-{ID}-{GONE}-5"):
+    mine = begun(data_dir, OTHER, source=Path("/gone.mp4"))
+    for name in (f".reading-{OTHER}-{GONE}", f".trash-{OTHER}-{GONE}-5", f".old-{ID}-{GONE}-5", "9" * 32):
         (data_dir / name / "frames").mkdir(parents=True)
     (data_dir / "uploads" / ("d" * 32)).mkdir(parents=True)
     (data_dir / "uploads" / ("e" * 32)).mkdir()
@@ -231,10 +273,47 @@ def test_what_dead_processes_left_is_swept_and_what_live_ones_do_is_not(data_dir
     os.utime(data_dir / "uploads" / ("e" * 32), (yesterday, yesterday))
     (data_dir / "uploads" / f".unfinished-{GONE}-1").touch()
     (data_dir / "someone's own file").touch()
-    sweep(data_dir)
+    with disk.hold(mine):
+        sweep(data_dir)
     assert {path.name for path in data_dir.iterdir()} == {ID, mine.name, "uploads", "someone's own file"}
     assert [path.name for path in (data_dir / "uploads").iterdir()] == ["d" * 32]
     assert list_media(data_dir) == ([kept], [])
+
+
+def test_what_was_begun_waits_a_week_to_be_gone_on_with_while_its_source_is_there(data_dir, tmp_path):
+    (tmp_path / "film.mp4").touch()
+    waiting = begun(data_dir, OTHER, tmp_path / "film.mp4")
+    begun(data_dir, ID, tmp_path / "gone.mp4")
+    sweep(data_dir)
+    assert list(data_dir.iterdir()) == [waiting]
+    (waiting / "frames").mkdir()
+    folder.begin(waiting, tmp_path / "film.mp4", "0.2")
+    assert (waiting / "frames").exists()
+    folder.begin(waiting, tmp_path / "film.mp4", "1")  # other pictures
+    assert not (waiting / "frames").exists()
+    for path in (waiting / folder.BEGUN, waiting):
+        os.utime(path, (1, 1))
+    sweep(data_dir)
+    assert list(data_dir.iterdir()) == []
+
+
+def test_a_part_that_nobody_reads_on_says_how_far_it_came_and_what_to_do(data_dir):
+    coverage = {"speech": Coverage("reading", "whisper base", "Heard 0:12 of 0:20 so far.", 12.0)}
+    media = replace(keep(data_dir), coverage=coverage)
+    save(media, data_dir / ID)
+    with disk.hold(data_dir / ID):
+        assert load(data_dir / ID) == media
+    broken_off = load(data_dir / ID).coverage["speech"]
+    assert broken_off == Coverage("partly", "whisper base", "Heard 0:12 of 0:20. Read it again to go on.", 12.0)
+
+
+def test_one_process_at_a_time_writes_into_a_folder(data_dir, monkeypatch):
+    monkeypatch.setattr(disk, "PATIENCE", 0.0)
+    keep(data_dir)
+    with disk.hold(data_dir / ID), pytest.raises(BeingRead), disk.hold(data_dir / ID):
+        pass
+    with disk.hold(data_dir / ID):
+        pass
 
 
 def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
@@ -245,7 +324,7 @@ def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
     assert list_media(data_dir) == ([kept], [])
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", range(9))
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new(data_dir, step):
     """A process replaces and then removes a media, and dies at its n-th change to the disk."""
     keep(data_dir, title="first")
@@ -277,9 +356,9 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new(data_dir, step):
     assert problems == []
     for one in media:
         assert (data_dir / one.id / "frames" / "000000.000.jpg").read_bytes() == one.title.encode()
-    if step < 7:  # the removal has not begun
+    if step < 8:  # the removal has not begun
         assert [one.title for one in media] in (["first"], ["second"])
-    assert {path.name for path in data_dir.iterdir()} <= {ID}
+    assert {path.name for path in data_dir.iterdir()} <= {ID, staging(data_dir, ID).name}  # which waits
 
 
 def test_a_save_that_fails_leaves_what_was_there(data_dir, monkeypatch):

@@ -1,5 +1,7 @@
 """The page, driven without a browser: what a person reads and clicks in every state."""
 
+import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,14 +9,15 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from chat_server import chat_server, free_port
-from conftest import SUBTITLES
+from chat_server import ChatServer, chat_server, free_port
+from conftest import SUBTITLES, read_here
 from streamlit.testing.v1 import AppTest
 
 from pipeline.media import folder as folders
 from pipeline.types import Chapter
 from pipeline.workflow import Pipeline
 
+KEY = "a-key-to-keep-secret"
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
 
 
@@ -25,6 +28,13 @@ def page() -> Iterator[AppTest]:
     st.cache_data.clear()
     yield AppTest.from_file(APP, default_timeout=60)
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def adding(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page of an empty library, where text on pictures is not read: that is half the time of a short film."""
+    monkeypatch.setenv("SCREEN_TEXT", "off")
+    return page.run()
 
 
 @pytest.fixture
@@ -46,28 +56,121 @@ def named(page: AppTest, label: str):
     return next(button for button in page.button if button.label == label)
 
 
-def finish_reading(page: AppTest) -> AppTest:
+def settle(page: AppTest) -> AppTest:
+    """Wait for what goes on beside the page, as its polling does, and draw what came of it."""
     for thread in threading.enumerate():
-        if thread.name.startswith("reading "):
+        if thread.name in ("answer", "reading sources"):
             thread.join(timeout=120)
     return page.run()
+
+
+def ask(page: AppTest, question: str) -> AppTest:
+    page.chat_input[0].set_value(question).run()
+    return settle(page)
+
+
+def said(page: AppTest, number: int) -> str:
+    """The words of one message of the chat."""
+    return "\n".join(one.value for one in page.chat_message[number].markdown)
+
+
+def tab(page: AppTest, name: str) -> AppTest:
+    """Turn to a tab below the player."""
+    page.session_state[f"tabs-{opened(page)}"] = name
+    return page.run()
+
+
+def opened(page: AppTest) -> str:
+    """The id of the video that is open."""
+    media_id = page.query_params["video"]
+    return media_id if isinstance(media_id, str) else media_id[0]
+
+
+def add(page: AppTest, path: object) -> AppTest:
+    """Paste a path and begin to read what it names."""
+    page.text_input(key="path").set_value(str(path)).run()
+    return page.button(key="read-plan").click().run()
 
 
 def test_an_empty_library_asks_for_a_path(page):
     page.run()
     assert not page.exception
-    assert page.title[0].value == "Chat with your video"
+    assert "Chat with your video" in text(page)
     assert page.text_input(key="path").placeholder.startswith("/")
+    assert "Videos you add are kept here." in text(page)
 
 
-def test_a_path_that_is_not_there_is_a_clear_line_and_can_be_tried_again(page):
+# -- adding
+
+
+def test_a_path_that_is_not_there_is_a_clear_line_at_once(page):
     page.run()
-    page.text_input(key="path").set_value("/nowhere/missing.mp4")
-    named(page, "Read this video").click().run()
-    finish_reading(page)
+    page.text_input(key="path").set_value("/nowhere/missing.mp4").run()
     assert not page.exception
     assert "/nowhere/missing.mp4" in page.error[0].value
-    assert {"Try again", "Choose another video"} <= {button.label for button in page.button}
+    assert not [button for button in page.button if button.key == "read-plan"]
+
+
+def test_what_reading_will_take_is_said_before_it_begins(page, film):
+    page.run()
+    page.text_input(key="path").set_value(str(film)).run()
+    assert not page.exception
+    assert re.search(r"biology\.mp4.*\n.* takes .*(second|minute).*of disk", text(page))
+    assert page.button(key="read-plan").label == "Read this video"
+
+
+def test_a_folder_is_read_as_a_whole_without_the_subtitles_beside_its_videos(page, film, tmp_path):
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    for name in ("one", "two"):
+        shutil.copyfile(film, folder / f"{name}.mp4")
+        (folder / f"{name}.srt").write_text(SUBTITLES)
+    (folder / "notes.txt").write_text("no video")
+    page.run()
+    page.text_input(key="path").set_value(str(folder)).run()
+    assert not page.exception
+    assert page.button(key="read-plan").label == "Read these 2 videos"
+
+
+def test_a_video_opens_by_itself_once_it_can_be_asked_about(adding, film):
+    add(adding, film)
+    settle(adding)
+    assert not adding.exception
+    assert adding.get("video")
+    assert "#### biology" in text(adding)
+
+
+def test_a_file_that_is_no_video_is_said_before_it_is_read(page, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video at all")
+    page.run()
+    page.text_input(key="path").set_value(str(broken)).run()
+    assert not page.exception
+    assert "broken.mp4" in page.error[0].value
+    assert not [button for button in page.button if button.key == "read-plan"]
+
+
+def test_another_page_shows_what_is_being_read(adding, film):
+    add(adding, film)
+    later = AppTest.from_file(APP, default_timeout=60).run()
+    assert not later.exception
+    assert "**biology.mp4**" in text(later)
+    named(adding, "Cancel").click().run()
+    settle(adding)
+
+
+def test_a_video_whose_pictures_could_not_be_described_opens_and_says_so(library, page, film, monkeypatch):
+    library.close()
+    monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    monkeypatch.setenv("CAPTIONS", "on")
+    page.run()
+    add(page, film)
+    settle(page)
+    assert page.get("video")
+    assert "Descriptions of the pictures" in text(page)
+
+
+# -- the library
 
 
 def test_a_video_of_the_library_opens_with_its_player_and_what_could_not_be_read(watching):
@@ -75,55 +178,40 @@ def test_a_video_of_the_library_opens_with_its_player_and_what_could_not_be_read
     (video,) = watching.get("video")
     assert video.proto.start_time == 0
     assert "biology" in text(watching)
+    assert "0:24 · words, screen, pictures" in text(watching)
     assert "found by their time" in text(watching)  # CLIP is off, and the page says so
 
 
-def test_an_answer_comes_with_its_evidence_and_its_times_move_the_player(watching):
-    watching.chat_input[0].set_value("What about volcanoes?").run()
-    assert not watching.exception
-    assert "volcanoes" in text(watching)
-    assert "quotes" in text(watching)
-    cited = named(watching, "0:19")
-    cited.click().run()
+def test_a_link_opens_the_video_at_its_second(watching):
+    watching.query_params["t"] = "9"
+    watching.run()
     (video,) = watching.get("video")
-    assert video.proto.start_time == 19
-    assert video.proto.autoplay
-    before = video.proto.id
-    watching.button(key=cited.key).click().run()
-    assert watching.get("video")[0].proto.id != before  # the same time again moves it again
+    assert video.proto.start_time == 9
+    assert not video.proto.autoplay  # who opens a link has not asked for sound
 
 
-def test_the_conversation_goes_on(watching):
-    watching.chat_input[0].set_value("Which pigment swallows red light?").run()
-    watching.chat_input[0].set_value("And what comes after that?").run()
-    assert len(watching.chat_message) == 4
-    assert "volcanoes" in "\n".join(m.value for m in watching.chat_message[3].markdown)
-
-
-def test_a_video_whose_file_is_gone_still_answers(watching, library, film, tmp_path):
-    moved = tmp_path / "moved.mp4"
-    moved.write_bytes(film.read_bytes())
-    library.ingest(moved)
-    library.close()
-    moved.unlink()
+@pytest.mark.parametrize("time", ["soon", "-5", "nan", "1e9"])
+def test_a_link_to_no_time_of_the_video_opens_it_all_the_same(watching, time):
+    watching.query_params["t"] = time
     watching.run()
-    assert "no longer" in text(watching)
-    watching.chat_input[0].set_value("What about volcanoes?").run()
-    assert "volcanoes" in "\n".join(m.value for m in watching.chat_message[1].markdown)
-
-
-def test_the_status_panel_says_what_the_doctor_says(watching):
-    watching.session_state["status"] = True  # a click on the panel
-    watching.run()
-    assert "VLLM_BASE_URL" in text(watching)
+    assert not watching.exception
+    assert 0 <= watching.get("video")[0].proto.start_time <= 24
 
 
 def test_a_video_that_is_not_there_any_more_leads_back_to_the_start(page):
     page.query_params["video"] = "f" * 32
     page.run()
     assert not page.exception
-    assert "No video" in page.warning[0].value
-    assert page.title[0].value == "Chat with your video"
+    assert "No video" in page.error[0].value
+    assert page.text_input(key="path")
+
+
+def test_removing_a_video_leads_back_to_an_empty_start(watching, settings):
+    named(watching, "Remove this video").click().run()
+    assert not watching.exception
+    assert watching.text_input(key="path")
+    assert "Videos you add are kept here." in text(watching)
+    assert not [path for path in settings.data_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def test_a_wrong_setting_is_shown_not_thrown(page, monkeypatch):
@@ -133,25 +221,196 @@ def test_a_wrong_setting_is_shown_not_thrown(page, monkeypatch):
     assert "FRAMES_PER_SECOND" in page.error[0].value
 
 
-def test_removing_a_video_leads_back_to_an_empty_start(watching, settings):
-    named(watching, "Remove").click().run()
+def test_the_status_panel_says_what_the_doctor_says(watching):
+    watching.session_state["status"] = True  # a click on the panel
+    watching.run()
+    assert "VLLM_BASE_URL" in text(watching)
+
+
+# -- asking
+
+
+def test_an_answer_comes_with_its_evidence_and_its_times_are_links(watching):
+    ask(watching, "What about volcanoes?")
     assert not watching.exception
-    assert watching.title[0].value == "Chat with your video"
-    assert "Videos you add are kept here." in text(watching)
-    assert not [path for path in settings.data_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    assert "volcanoes" in said(watching, 1)
+    assert "[0:19](#t=19.00)" in said(watching, 1)
+    assert "quotes" in text(watching)
+    assert ":primary-background[volcanoes]" in said(watching, 1)  # the words that match are marked
+    assert watching.image
 
 
-def test_a_page_opened_while_a_video_is_read_shows_it_and_takes_another(page, film):
+def test_the_conversation_goes_on_and_survives_a_restart(watching):
+    ask(watching, "Which pigment swallows red light?")
+    ask(watching, "And what comes after that?")
+    assert len(watching.chat_message) == 4
+    assert "volcanoes" in said(watching, 3)
+    st.cache_resource.clear()  # what a restart forgets
+    again = AppTest.from_file(APP, default_timeout=60)
+    again.query_params["video"] = watching.query_params["video"]
+    again.run()
+    assert len(again.chat_message) == 4
+    assert "volcanoes" in said(again, 3)
+
+
+def test_first_questions_are_suggested_from_the_video(watching, settings):
+    divide(settings, 0.0, 9.0, 18.0)
+    watching.run()
+    named(watching, "What is this about?").click().run()
+    settle(watching)
+    assert "About 9" in said(watching, 1)
+
+
+def test_the_last_question_can_be_put_in_other_words_and_any_be_asked_again(watching):
+    ask(watching, "Which football club bought the goalkeeper?")
+    watching.button(key="edit-0").click().run()
+    watching.text_input(key="reworded").set_value("What about volcanoes?")
+    named(watching, "Ask").click().run()
+    settle(watching)
+    assert len(watching.chat_message) == 2  # it took the place of the other
+    assert "volcanoes" in said(watching, 1)
+    watching.button(key="again-0").click().run()
+    settle(watching)
+    assert len(watching.chat_message) == 4
+    assert "volcanoes" in said(watching, 3)
+
+
+def test_a_chat_can_be_taken_along_and_forgotten(watching):
+    ask(watching, "What about volcanoes?")
+    assert {"Markdown with pictures", "JSON"} <= {one.label for one in watching.get("download_button")}
+    named(watching, "Clear this chat").click().run()
+    assert not watching.chat_message
+
+
+def test_the_whole_library_answers_with_the_video_named_in_each_link(watching, library, tmp_path):
+    transcript = tmp_path / "boats.srt"
+    transcript.write_text("1\n00:00:01,000 --> 00:00:05,000\nThe keel of this boat is made of oak.\n")
+    library.ingest(transcript)
+    library.close()
+    film_id = opened(watching)
+    watching.query_params["video"] = "all"
+    watching.run()
+    ask(watching, "What about volcanoes?")
+    assert not watching.exception
+    assert f"[0:19](#t=19.00&video={film_id})" in said(watching, 1)
+
+
+def test_a_video_whose_file_is_gone_still_answers(watching, library, film, tmp_path):
+    moved = tmp_path / "moved.mp4"
+    moved.write_bytes(film.read_bytes())
+    library.close()
+    read_here(moved, library.settings)
+    moved.unlink()
+    watching.run()
+    assert "no longer" in text(watching)
+    assert "volcanoes" in said(ask(watching, "What about volcanoes?"), 1)
+
+
+def test_a_question_about_the_whole_video_shows_its_chapters_by_their_titles(watching, settings):
+    divide(settings, 0.0, 9.0, 18.0)
+    ask(watching, "What is this video about?")
+    assert not watching.exception
+    evidence = next(one for one in watching.expander if "chapters" in one.label)
+    assert evidence.label == "Evidence: 3 chapters"
+    shown = "\n".join(one.value for one in evidence.markdown)
+    assert all(f"**About {start}**" in shown for start in (0, 9, 18))
+
+
+def test_what_is_not_in_the_video_is_said_once_with_the_nearest(watching):
+    ask(watching, "Which football club bought the goalkeeper?")
+    assert text(watching).count("does not seem to be in the video") == 1
+    assert any(one.label.startswith("The nearest that was found") for one in watching.expander)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A model that says the same to every question."""
+    words = ("A club from Madrid bought him.", " He cost ten million.", " The leaf is green [0:09].")
+    with chat_server(words=words, key=KEY) as server:
+        monkeypatch.setenv("VLLM_BASE_URL", server.base_url)
+        monkeypatch.setenv("VLLM_API_KEY", KEY)
+        yield server
+
+
+@pytest.fixture
+def answered(library: Pipeline, page: AppTest, model: ChatServer) -> AppTest:
+    """The page with the film open and the model to answer."""
+    page.query_params["video"] = library.list()[0][0].id
+    library.close()
+    return page.run()
+
+
+def test_a_time_that_is_not_in_the_evidence_is_marked_and_leads_there_all_the_same(answered, model):
+    model.words = ("Volcanoes come next week [0:19]", ", or at [59:00].")
+    ask(answered, "What about volcanoes?")
+    assert not answered.exception
+    assert "[0:19](#t=19.00)" in said(answered, 1)
+    assert '[59:00](#t=3540.00 "The answer names this time, but nothing that was found lies there.")' in said(
+        answered, 1
+    )
+
+
+def test_an_answer_that_failed_says_why_and_can_be_asked_for_again(answered, model):
+    model.behaviour = "broken"
+    ask(answered, "What about volcanoes?")
+    assert not answered.exception
+    assert "500" in answered.error[0].value
+    assert KEY not in answered.error[0].value
+    model.behaviour = "answer"
+    answered.button(key="again-0").click()
+    settle(answered.run())
+    assert not answered.exception
+    assert "The leaf is green" in said(answered, 3)
+    assert len(answered.error) == 1
+
+
+def test_sentences_without_a_time_are_counted_and_named(answered):
+    ask(answered, "Which pigment swallows red light?")
+    assert not answered.exception
+    (note,) = [caption for caption in answered.caption if "no time" in caption.value]
+    assert note.value == "2 sentences carry no time."
+    assert "Madrid" in note.proto.help
+    assert "green" not in note.proto.help
+
+
+def test_what_the_model_saw_is_shown_word_for_word(answered):
+    ask(answered, "Which pigment swallows red light?")
+    answered.button(key="saw-0").click().run()
+    assert not answered.exception
+    sent = "\n".join(one.value for one in answered.code)
+    assert "Question: Which pigment swallows red light?" in sent
+    assert "<evidence>" in sent
+
+
+def test_a_model_that_was_given_nothing_near_is_announced(answered):
+    ask(answered, "Which football club bought the goalkeeper?")
+    assert not answered.exception
+    assert "does not seem to be in the video" in answered.info[0].value
+
+
+def test_an_endpoint_that_is_down_is_said_in_the_answer(library, page, monkeypatch):
+    monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    page.query_params["video"] = library.list()[0][0].id
+    library.close()
     page.run()
-    page.text_input(key="path").set_value(str(film))
-    named(page, "Read this video").click().run()
-    later = AppTest.from_file(APP, default_timeout=60).run()  # another tab, while the first one's video is read
-    assert later.text_input(key="path")
-    named(later, "biology.mp4 is being read. Show how far").click().run()
-    assert not later.exception
-    assert later.subheader[0].value == "biology.mp4"
-    finish_reading(page)
-    assert "biology" in text(page)
+    ask(page, "What about volcanoes?")
+    assert not page.exception
+    assert "Start the server" in page.error[0].value
+    assert any(one.label.startswith("Evidence") for one in page.expander)
+
+
+def test_a_picture_that_is_gone_is_left_out(watching, settings):
+    ask(watching, "What about volcanoes?")
+    assert watching.image
+    for picture in settings.data_dir.glob("*/frames/*.jpg"):
+        picture.unlink()
+    watching.run()
+    assert not watching.exception
+    assert not watching.image
+    assert "volcanoes" in text(watching)
+
+
+# -- what the video holds
 
 
 def divide(settings, *starts: float) -> None:
@@ -163,63 +422,36 @@ def divide(settings, *starts: float) -> None:
     folders.save(replace(media, chapters=chapters), record.parent)
 
 
-def test_chapters_are_listed_and_move_the_player(watching, settings):
+def test_chapters_are_listed_with_links_to_their_times(watching, settings):
     divide(settings, 0.0, 9.0, 18.0)
     watching.run()
-    assert [button.label for button in watching.button if "About" in button.label] == [
-        "0:00 About 0",
-        "0:09 About 9",
-        "0:18 About 18",
-    ]
-    named(watching, "0:09 About 9").click().run()
-    assert watching.get("video")[0].proto.start_time == 9
+    assert "[0:09](#t=9.00) About 9" in text(watching)
 
 
 def test_one_chapter_is_no_list(watching, settings):
     divide(settings, 0.0)
     watching.run()
-    assert not [button for button in watching.button if "About" in button.label]
+    assert "About 0" not in text(watching)
 
 
-def test_a_question_about_the_whole_video_shows_its_chapters_by_their_titles(watching, settings):
-    divide(settings, 0.0, 9.0, 18.0)
-    watching.chat_input[0].set_value("What is this video about?").run()
+def test_the_transcript_is_searched_and_its_lines_lead_to_their_times(watching):
+    tab(watching, "Transcript")
+    assert "[0:19](#t=19" in text(watching)
+    (box,) = [one for one in watching.text_input if one.label == "Search the transcript"]
+    box.set_value("volcano").run()
+    assert "1 of" in text(watching)
+    assert ":primary-background[volcanoes]" in text(watching)
+    box.set_value("goalkeeper").run()
+    assert "No sentence holds" in text(watching)
+
+
+def test_frames_lead_to_their_times_and_to_what_is_similar(watching):
+    tab(watching, "Frames")
     assert not watching.exception
-    evidence = next(one for one in watching.expander if "chapters" in one.label)
-    assert evidence.label == "Evidence: 3 chapters"
-    assert {"**About 0**", "**About 9**", "**About 18**"} <= {one.value for one in evidence.markdown}
-
-
-def test_what_is_not_in_the_video_is_said_once_with_the_nearest(watching):
-    watching.chat_input[0].set_value("Which football club bought the goalkeeper?").run()
-    assert text(watching).count("does not seem to be in the video") == 1
-    assert any(one.label.startswith("The nearest that was found") for one in watching.expander)
-
-
-@pytest.fixture
-def answered(library: Pipeline, page: AppTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    """The page with the film open and a model that says the same to every question."""
-    words = ("A club from Madrid bought him.", " He cost ten million.", " The leaf is green [0:09].")
-    with chat_server(words=words) as server:
-        monkeypatch.setenv("VLLM_BASE_URL", server.base_url)
-        page.query_params["video"] = library.list()[0][0].id
-        library.close()
-        yield page.run()
-
-
-def test_sentences_without_a_time_are_counted_and_named(answered):
-    answered.chat_input[0].set_value("Which pigment swallows red light?").run()
-    assert not answered.exception
-    (note,) = [caption for caption in answered.caption if "no time" in caption.value]
-    assert note.value == "2 sentences carry no time."
-    assert "Madrid" in note.proto.help
-    assert "green" not in note.proto.help
-
-
-def test_a_model_that_was_given_nothing_near_is_announced(answered):
-    answered.chat_input[0].set_value("Which football club bought the goalkeeper?").run()
-    assert not answered.exception
-    assert "does not seem to be in the video" in answered.info[0].value
+    assert len(watching.image) >= 3
+    next(one for one in watching.button if one.label == "Find similar").click().run()
+    assert not watching.exception
+    assert "like 0:00" in str([one.proto for one in watching.image])
 
 
 def test_a_transcript_alone_has_no_player_and_answers_with_its_times(page, library, tmp_path):
@@ -230,32 +462,8 @@ def test_a_transcript_alone_has_no_player_and_answers_with_its_times(page, libra
     page.run()
     assert not page.get("video")
     assert "A transcript: there is no video to play." in text(page)
-    page.chat_input[0].set_value("What about volcanoes?").run()
+    ask(page, "What about volcanoes?")
     assert not page.exception
-    assert "volcanoes" in "\n".join(m.value for m in page.chat_message[1].markdown)
-    assert any("0:19" in m.value for m in page.chat_message[1].markdown)
-    assert not [button for button in page.button if button.label.startswith("0:")]  # there is nothing to move
-
-
-def test_a_picture_that_is_gone_is_left_out(watching, settings):
-    watching.chat_input[0].set_value("What about volcanoes?").run()
-    assert watching.image
-    for picture in settings.data_dir.glob("*/frames/*.jpg"):
-        picture.unlink()
-    watching.run()
-    assert not watching.exception
-    assert not watching.image
-    assert "volcanoes" in text(watching)
-
-
-def test_a_video_whose_pictures_could_not_be_described_opens_and_says_so(library, page, film, monkeypatch):
-    library.close()
-    monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
-    monkeypatch.setenv("CAPTIONS", "on")
-    page.run()
-    page.text_input(key="path").set_value(str(film))
-    named(page, "Read this video").click().run()
-    finish_reading(page)
-    assert page.get("video")
-    assert "Descriptions of the pictures" in text(page)
-    assert "pictures have a caption" in text(page)
+    assert "volcanoes" in said(page, 1)
+    assert "0:19" in said(page, 1)
+    assert "#t=" not in text(page)  # there is nothing to move

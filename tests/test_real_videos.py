@@ -1,14 +1,16 @@
-"""Real videos through the whole path, nothing configured: read, found, quoted. What stands on a slide is found there.
+"""Real videos through the whole path, no model configured: read, found, quoted. What stands on a slide is found there.
 
 Needs ../shared. What each file holds, frame by frame, is looked at in test_video.py.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import read_here
 
-from pipeline import build, steps
+from pipeline import build
 from pipeline.errors import SourceError
 from pipeline.settings import Settings
 from pipeline.types import Media
@@ -24,8 +26,10 @@ LATE = 0.1  # s, how much later a slide may be dated: seen by eye, the times abo
 def real_library(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """All five in one library, so that every question has four wrong videos to fall for."""
     pipeline = build(Settings(data_dir=tmp_path_factory.mktemp("real") / "data"))
-    for name in (TALK, CARTOON, FILM, SPACE, SOUND):  # here, since each worker would load every model again
-        steps.read(shared / "media/video" / name, pipeline.settings, False, lambda progress: None)
+    for name in (TALK, CARTOON, FILM, SPACE, SOUND):
+        # Text is looked for where there is some, and in one film that has none: that takes most of the time.
+        settings = replace(pipeline.settings, screen_text=name in (TALK, FILM))
+        read_here(shared / "media/video" / name, settings)
     yield pipeline
     pipeline.close()
 
@@ -42,6 +46,7 @@ def states(one: Media) -> dict[str, str]:
 def test_every_slide_of_the_talk_is_kept_at_its_time_with_what_stands_on_it(real_library):
     talk = media(real_library, TALK)
     assert [frame.start for frame in talk.frames] == pytest.approx(SLIDES, abs=LATE)
+    assert (talk.coverage["frames"].state, talk.coverage["frames"].note) == ("read", "")
     assert [frame.end for frame in talk.frames[:-1]] == [frame.start for frame in talk.frames[1:]]
     assert all(real_library.picture(talk.id, frame).is_file() for frame in talk.frames)
     written = [(p.start, p.end) for p in talk.passages if p.kind == "screen"]

@@ -10,8 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import StorageError
 from pipeline.media.layout import Line, arrange
-from pipeline.media.screen import available, read_screen
-from pipeline.types import Frame
+from pipeline.media.screen import available, read_screen, to_passages
+from pipeline.types import Frame, Passage
+
+
+def on_screen(folder: Path, frames: list[Frame]) -> list[Passage]:
+    return to_passages(frames, list(read_screen(folder, frames)))
 
 
 def picture(path, *lines: tuple[int, int, str], points: int = 28, size=(1024, 576)) -> str:
@@ -32,15 +36,10 @@ def test_slides_are_read_with_their_times(tmp_path):
     )
     blank = picture(frames / "b.jpg")
     letter = picture(frames / "c.jpg", (500, 300, "X"))
-    told = []
-    found = read_screen(
-        tmp_path, [Frame(0.0, 7.5, slide), Frame(7.5, 9.0, blank), Frame(9.0, 9.5, letter)], told.append
-    )
+    found = on_screen(tmp_path, [Frame(0.0, 7.5, slide), Frame(7.5, 9.0, blank), Frame(9.0, 9.5, letter)])
     assert [(p.start, p.end, p.kind, p.text) for p in found] == [
         (0.0, 7.5, "screen", "Photosynthesis\nPlants make sugar\nfrom sunlight")
     ]
-    assert told[-1] == 1
-    assert told == sorted(told)
 
 
 def test_frames_in_a_row_with_the_same_text_make_one_passage(tmp_path):
@@ -49,24 +48,30 @@ def test_frames_in_a_row_with_the_same_text_make_one_passage(tmp_path):
     names = [
         picture(frames / "a.jpg", (60, 60, body)),
         picture(frames / "b.jpg", (60, 64, body), (900, 520, "12:01")),
-        picture(frames / "c.jpg", (60, 60, "Momentum remembers the way")),
-        picture(frames / "d.jpg", (60, 60, "Question 1 of 9: what is a loss?")),
-        picture(frames / "e.jpg", (60, 60, "Question 2 of 9: what is a loss?")),
     ]
-    found = read_screen(
-        tmp_path, [Frame(5.0 * n, 5.0 * n + 5, name) for n, name in enumerate(names)], lambda done: None
-    )
-    assert [(p.start, p.end) for p in found] == [(0, 10), (10, 15), (15, 20), (20, 25)]
-    assert body in found[0].text
+    (found,) = on_screen(tmp_path, [Frame(5.0 * n, 5.0 * n + 5, name) for n, name in enumerate(names)])
+    assert (found.start, found.end) == (0, 10)
+    assert body in found.text
+
+
+def test_frames_with_other_words_or_numbers_are_passages_of_their_own():
+    texts = [
+        "Momentum remembers the way",
+        "Question 1 of 9: what is a loss?",
+        "Question 2 of 9: what is a loss?",
+        "Question 2 of 9: what is a loss?",
+    ]
+    frames = [Frame(5.0 * n, 5.0 * n + 5, f"frames/{n}.jpg") for n in range(len(texts))]
+    assert [(p.start, p.end) for p in to_passages(frames, texts)] == [(0, 5), (5, 10), (10, 20)]
 
 
 def test_no_frames_no_passages(tmp_path):
-    assert read_screen(tmp_path, [], lambda done: None) == []
+    assert on_screen(tmp_path, []) == []
 
 
 def test_a_picture_that_is_gone_says_what_to_do(tmp_path):
     with pytest.raises(StorageError, match="Read the video again"):
-        read_screen(tmp_path, [Frame(0.0, 1.0, "frames/gone.jpg")], lambda done: None)
+        on_screen(tmp_path, [Frame(0.0, 1.0, "frames/gone.jpg")])
 
 
 def test_the_models_are_in_the_package():
@@ -80,7 +85,7 @@ def test_reading_tells_nobody(tmp_path):
         from pathlib import Path
         from pipeline.media.screen import read_screen
         from pipeline.types import Frame
-        assert read_screen(Path("."), [Frame(0.0, 1.0, "frames/a.jpg")], lambda done: None)[0].text == "Private"
+        assert list(read_screen(Path("."), [Frame(0.0, 1.0, "frames/a.jpg")])) == ["Private"]
     """
     root = str(Path(__file__).resolve().parents[1])
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ORT_") and k != "CI"}
@@ -111,5 +116,5 @@ def test_each_bullet_is_a_line_of_its_own():
 
 def test_real_slides(shared):
     images = shared / "media" / "images"
-    (found,) = read_screen(images, [Frame(0.0, 1.0, "easyocr_english.png")], lambda done: None)
+    (found,) = on_screen(images, [Frame(0.0, 1.0, "easyocr_english.png")])
     assert len(found.text.split()) > 10

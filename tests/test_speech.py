@@ -4,6 +4,8 @@ import hashlib
 import http.server
 import shutil
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tiny_whisper import SAID, make_checkpoint
 
 from pipeline.errors import ModelError
 from pipeline.media import speech
-from pipeline.media.speech import RATE, available, hear, require
+from pipeline.media.speech import RATE, Stretch, available, require
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +22,38 @@ def checkpoint(tmp_path_factory) -> str:
     return str(make_checkpoint(tmp_path_factory.mktemp("whisper") / "tiny.pt"))
 
 
+@dataclass(frozen=True)
+class Heard:
+    segments: tuple
+    language: str
+    until: float
+
+
+def hear(sound: np.ndarray, model: str, told: Callable[[float], None] = lambda until: None) -> Heard:
+    """All that is heard in a sound; `told` until where, in s, as it is heard."""
+    stretches: list[Stretch] = []
+    for stretch in speech.hear(sound, model):
+        stretches.append(stretch)
+        told(stretch.until)
+    segments = tuple(segment for stretch in stretches for segment in stretch.segments)
+    return Heard(segments, stretches[-1].language, stretches[-1].until)
+
+
 def silence(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * RATE), np.float32)
 
 
 def test_words_have_the_times_at_which_they_are_said(checkpoint):
-    heard = hear(speak(30), checkpoint, lambda done: None)
+    heard = hear(speak(30), checkpoint)
     assert [(start, end, text) for start, end, text in heard.segments] == [
         (pytest.approx(start), pytest.approx(end), text) for start, end, text in SAID
     ]
     assert heard.language == "en"
-    assert heard.by == "whisper tiny.pt"
+    assert speech.name(checkpoint) == "whisper tiny.pt"
 
 
 def test_silence_is_not_heard_and_shifts_nothing(checkpoint):
-    heard = hear(np.concatenate([silence(60), speak(7), silence(40), speak(7)]), checkpoint, lambda done: None)
+    heard = hear(np.concatenate([silence(60), speak(7), silence(40), speak(7)]), checkpoint)
     assert heard.segments[0][0] == pytest.approx(60, abs=0.6)
     assert any(start == pytest.approx(107, abs=0.6) for start, _, _ in heard.segments)
     for start, end, _ in heard.segments:
@@ -47,7 +66,7 @@ def test_a_long_talk_is_heard_to_its_end_and_progress_says_how_far(checkpoint):
     sound = np.tile(speak(50), 6)
     heard = hear(sound, checkpoint, told.append)
     assert told == sorted(told)
-    assert told[-1] == 1
+    assert told[-1] == 300
     assert len(told) >= 4
     assert heard.segments[-1][1] == pytest.approx(300, abs=15)
     starts = [start for start, _, _ in heard.segments]
@@ -55,10 +74,11 @@ def test_a_long_talk_is_heard_to_its_end_and_progress_says_how_far(checkpoint):
     assert max(np.diff([0, *starts])) <= 17
 
 
-def test_sound_may_come_in_blocks(checkpoint):
-    sound = speak(12)
-    blocks = np.array_split(sound, 7)
-    assert hear(iter(blocks), checkpoint, lambda done: None) == hear(sound, checkpoint, lambda done: None)
+def test_hearing_goes_on_where_it_stopped(checkpoint):
+    sound = np.tile(speak(50), 6)
+    first, *rest = speech.hear(sound, checkpoint)
+    assert rest[0].segments
+    assert list(speech.hear(sound, checkpoint, first.until, first.language)) == rest
 
 
 @pytest.mark.parametrize(
@@ -70,18 +90,18 @@ def test_where_nobody_speaks_nothing_is_made_up(checkpoint, sound):
     told = []
     heard = hear(sound, checkpoint, told.append)
     assert (heard.segments, heard.language) == ((), "")
-    assert told[-1] == 1
+    assert told[-1] == len(sound) / RATE
 
 
 def test_a_faint_voice_is_heard(checkpoint):
-    assert hear(speak(30) * 0.002, checkpoint, lambda done: None).segments
+    assert hear(speak(30) * 0.002, checkpoint).segments
 
 
 def test_damaged_samples_do_not_stop_it(checkpoint):
     sound = speak(20)
     sound[5000:5100] = np.nan
     sound[50000] = np.inf
-    assert hear(sound, checkpoint, lambda done: None).segments
+    assert hear(sound, checkpoint).segments
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -94,7 +114,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_a_file_that_is_missing_or_no_checkpoint_says_so(tmp_path, checkpoint):
     with pytest.raises(ModelError, match="no file"):
-        hear(speak(3), str(tmp_path / "missing.pt"), lambda done: None)
+        hear(speak(3), str(tmp_path / "missing.pt"))
     assert available(str(tmp_path / "missing.pt"))[0] is False
     damaged = tmp_path / "damaged.pt"
     with open(checkpoint, "rb") as file:
@@ -102,7 +122,7 @@ def test_a_file_that_is_missing_or_no_checkpoint_says_so(tmp_path, checkpoint):
     for content in (b"", b"<html>404</html>", half):
         damaged.write_bytes(content)
         with pytest.raises(ModelError, match=r"damaged\.pt cannot be loaded") as caught:
-            hear(speak(3), str(damaged), lambda done: None)
+            hear(speak(3), str(damaged))
         assert "\n" not in str(caught.value)
 
 
@@ -115,7 +135,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
 
     torch.save({"dims": Trap(), "model_state_dict": {}}, tmp_path / "trap.pt")
     with pytest.raises(ModelError):
-        hear(speak(3), str(tmp_path / "trap.pt"), lambda done: None)
+        hear(speak(3), str(tmp_path / "trap.pt"))
     assert not (tmp_path / "sprung").exists()
 
 
@@ -148,8 +168,8 @@ def weights_server(monkeypatch, tmp_path, checkpoint):
 def test_weights_are_fetched_once_by_name(weights_server):
     served, cache = weights_server
     assert available("")[0] is False
-    heard = hear(speak(7), "", lambda done: None)
-    assert heard.by == "whisper base"
+    heard = hear(speak(7), "")
+    assert speech.name("") == "whisper base"
     assert heard.segments
     (served / "base.pt").unlink()
     assert require("base") == cache / "base.pt"
@@ -189,6 +209,6 @@ def test_real_speech_goes_in_at_the_right_rate(shared, checkpoint):
     with wave.open(str(shared / "media" / "speech" / "leopard_test.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
-    heard = hear(samples, checkpoint, lambda done: None)
+    heard = hear(samples, checkpoint)
     assert heard.segments
     assert all(0 <= start < end <= len(samples) / speech.RATE for start, end, _ in heard.segments)

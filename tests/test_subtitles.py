@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.media import subtitles
-from pipeline.media.subtitles import find_beside, read, vtt
+from pipeline.media.subtitles import find_beside, read, srt, vtt
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -155,6 +155,14 @@ def test_files_beside_a_video_best_first(tmp_path):
 )
 def test_the_language_is_in_the_name(tmp_path, name, language):
     assert read(write(tmp_path / name, SRT)).language == language
+
+
+def test_subrip_that_is_written_reads_back(tmp_path):
+    segments = [(0.0, 1.25, "Tom & Jerry <laugh>"), (3661.5, 3662.5, "two\n\nlines")]
+    file = write(tmp_path / "talk.srt", srt(segments))
+    assert file.read_text().startswith("1\n00:00:00,000 --> 00:00:01,250\n")
+    assert [(start, end) for start, end, _ in read(file).segments] == [(0.0, 1.25), (3661.5, 3662.5)]
+    assert read(file).segments[1][2] == "two\nlines"
 
 
 def test_webvtt_that_is_written_reads_back_whatever_is_said(tmp_path):

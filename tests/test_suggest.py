@@ -27,16 +27,16 @@ def test_each_is_of_another_chapter_and_its_words_are_there():
     )
     assert found == (
         "What is this about?",
-        "What does it say about fog near rocks?",
-        "What comes after cast iron keel?",
-        "When is large mainsail first mentioned?",
+        "What does it say about “Fog near rocks”?",
+        "What comes after “Cast iron keel”?",
+        "When is “Large mainsail” first mentioned?",
     )
     assert [intent.read(one).kind for one in found] == ["whole", "local", "after", "first"]
 
 
 def test_what_is_shown_is_asked_for():
     shown = media(["Cast iron keel", "The LAION-400M: open data"], screens=["", "The LAION-400M is here"])
-    assert "Where is the LAION-400M shown?" in suggest(shown)
+    assert "Where is “The LAION-400M” shown?" in suggest(shown)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_without_words_and_pictures_there_is_nothing_to_ask():
 
 
 def test_of_a_list_of_words_one_is_taken():
-    assert "What does it say about single ID?" in suggest(media(["Dog, single ID"], said=["A dog has a single ID."]))
+    assert "What does it say about “single ID”?" in suggest(media(["Dog, single ID"], said=["A dog has a single ID."]))
 
 
-def test_names_keep_their_capitals():
+def test_titles_are_quoted_as_they_stand():
     found = suggest(media(["ADAM optimizer", "London Bridge"], said=["The ADAM optimizer.", "London Bridge is down."]))
-    assert "What does it say about London Bridge?" in found
-    assert "What comes after ADAM optimizer?" in found
+    assert "What does it say about “London Bridge”?" in found
+    assert "What comes after “ADAM optimizer”?" in found

@@ -3,13 +3,16 @@
 import json
 import logging
 import threading
+from pathlib import Path
 
 import pytest
+from conftest import read_here
 from PIL import Image
 
 from pipeline.chat.exchange import RESTARTED
 from pipeline.chat.reply import Reply
 from pipeline.errors import AnswerError, MediaNotFound, SourceError
+from pipeline.media import folder as folders
 from pipeline.talks import BUG, Talk
 from pipeline.types import Evidence, Frame, Moment, Passage
 
@@ -37,7 +40,8 @@ class Answers:
         found(evidence)
         self.arrived.release()
         reply = Reply(evidence, "a model", self.pieces(), self.gate.release)
-        reply.sent = ({"role": "user", "content": [{"type": "picture", "media": "a" * 32, "time": 3.0}]},)
+        shown = {"type": "picture", "media": "a" * 32, "time": 3.0, "file": "frames/3.jpg"}
+        reply.sent = ({"role": "user", "content": [shown]},)
         return reply
 
     def pieces(self):
@@ -88,14 +92,14 @@ class TestArriving:
         answers.gate.release(2)
         answers.arrived.acquire()  # the first word was taken, or the second would not be asked for
         assert talk.exchanges[0].text.startswith("The planks")
-        assert talk.is_answering
+        assert not talk.exchanges[-1].ended
         answers.gate.release(5)
         talk.wait()
         (now,) = talk.exchanges
         assert (now.text, now.finish, now.answered_by) == ("The planks are glued [0:03].", "stop", "a model")
         assert [(one.time, one.supported) for one in now.citations] == [(3.0, True)]
         assert now.sent[0]["content"][0]["type"] == "picture"
-        assert not talk.is_answering
+        assert talk.exchanges[-1].ended
 
     def test_a_second_question_ends_the_first_which_is_kept(self, folder, answers):
         talk = Talk(folder, answers)
@@ -170,6 +174,8 @@ class TestKept:
             '{"format": 99, "exchanges": []}',
             '{"format": 1, "exchanges": [{"question": 3}]}',
             '{"format": 1, "exchanges": [{"question": "a", "picture": "../../x.jpg", "finish": "stop"}]}',
+            '{"format": 1, "exchanges": [{"question": "a", "finish": "stop", "sent": [{"role": "user", "content": '
+            '[{"type": "picture", "media": "../x", "time": 1.0, "file": "../../x.jpg"}]}]}]}',
         ],
     )
     def test_what_is_damaged_is_put_aside_whole(self, folder, answers, text):
@@ -203,9 +209,6 @@ class TestKept:
 
     def test_questions_are_forgotten(self, folder, answers):
         talk = asked(Talk(folder, answers.free()), "one", "two", "three")
-        talk.remove(0)
-        assert [(one.question, one.before) for one in talk.exchanges] == [("two", 0), ("three", 1)]
-        assert [one.question for one in Talk(folder, answers).exchanges] == ["two", "three"]
         talk.clear()
         assert Talk(folder, answers).exchanges == ()
 
@@ -222,7 +225,7 @@ class TestKept:
         answers.arrived.acquire()
         talk.clear()
         answers.gate.release(9)
-        assert not talk.is_answering
+        assert not talk.exchanges
         assert asked(talk, "two").exchanges[0].question == "two"
         assert len(talk.exchanges) == 1
 
@@ -238,11 +241,7 @@ class TestPictures:
         talk.wait()
         assert talk.exchanges[0].picture == one.picture
         assert answers.asked[1][3] == file.read_bytes()
-        talk.again(0)
-        talk.wait()
-        talk.remove(0)
-        assert file.exists()  # the other question has it too
-        talk.remove(0)
+        talk.clear()
         assert not file.exists()
 
     def test_a_picture_alone_is_a_question(self, folder, answers):
@@ -268,6 +267,9 @@ def test_a_talk_about_a_video_goes_with_it_and_that_about_the_library_stays(libr
     assert asked(talk, "What is this?", at=20.0).exchanges[1].evidence.kind == "now"
     everything = library.talk()
     assert "pigment" in asked(everything, "Which pigment is green?").exchanges[0].text
+    folders.remove(library.settings.data_dir, film.id)  # by another process
+    read_here(Path(film.source), library.settings)
+    assert library.talk(film.id).exchanges == ()
     library.remove(film.id)
     assert not list(library.settings.data_dir.glob(f"*{film.id}*"))
     with pytest.raises(MediaNotFound):

@@ -11,7 +11,7 @@ from pipeline.errors import SourceError
 from pipeline.media import folder as folders
 from pipeline.media import subtitles
 from pipeline.media.language import tell
-from pipeline.media.reading import read_media
+from pipeline.media.reading import begin_media
 from pipeline.media.video import identify
 from pipeline.settings import Settings
 from pipeline.types import Media
@@ -42,8 +42,9 @@ def read(tmp_path: Path) -> Callable[[Path], Media]:
     """Read a source as the worker does, in this process."""
 
     def read_one(path: Path) -> Media:
-        staging = folders.stage(tmp_path / "data", identify(path))
-        media = read_media(path, identify(path), staging, Settings(), lambda progress: None)
+        staging = folders.staging(tmp_path / "data", identify(path))
+        folders.make(staging)
+        media = begin_media(path, None, identify(path), staging, Settings(), lambda progress: None)
         folders.save(media, staging)
         kept = folders.load(folders.install(staging, tmp_path / "data", media.id))
         assert kept == media
@@ -141,7 +142,7 @@ def test_what_is_no_file_is_refused_before_it_is_opened(read, tmp_path):
     (tmp_path / "folder.srt").mkdir()
     for name in ("pipe.srt", "folder.srt", "missing.srt"):
         with pytest.raises(SourceError, match=re.escape(name)):
-            read_media(tmp_path / name, "a" * 32, tmp_path, Settings(), lambda p: None)
+            begin_media(tmp_path / name, None, "a" * 32, tmp_path, Settings(), lambda p: None)
 
 
 @pytest.mark.parametrize("language", SENTENCES)

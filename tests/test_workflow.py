@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from make_film import make_film, read_number
+from conftest import SUBTITLES, read_here
+from make_film import read_number
 
 from pipeline.errors import MediaNotFound, ReadingStopped, SourceError, StorageError
 from pipeline.steps import embed
@@ -78,7 +79,7 @@ def test_nothing_is_read_twice(library, film):
     record = library.folder(only(library).id) / "media.json"
     before = record.stat().st_mtime_ns
     steps = set()
-    library.ingest(film, report=lambda progress: steps.add(progress.step))
+    read_here(film, library.settings, lambda progress: steps.add(progress.step))
     assert record.stat().st_mtime_ns == before
     assert not steps & {"frames", "speech", "screen"}
 
@@ -86,7 +87,8 @@ def test_nothing_is_read_twice(library, film):
 def test_a_video_that_moved_still_answers_and_is_found_again_where_it_is(library, film, tmp_path):
     moved = tmp_path / "elsewhere.mp4"
     moved.write_bytes(film.read_bytes())
-    assert library.ingest(moved).source == str(moved)
+    read_here(moved, library.settings)
+    assert only(library).source == str(moved)
     moved.unlink()
     assert "".join(library.ask("volcanoes", [only(library).id]))
 
@@ -114,16 +116,17 @@ def test_the_index_is_made_anew_from_the_folders(library):
 def test_a_second_process_reads_while_the_first_holds_the_index(library, tmp_path):
     first = only(library)
     library.find("volcanoes")  # this process holds Milvus Lite now
-    film = make_film(tmp_path / "second.mp4", seconds=6, slides=[(0, "Volcanoes erupt")], sound=False)
+    transcript = tmp_path / "second.srt"  # read by the other process itself, not by a worker of its own
+    transcript.write_text(SUBTITLES.replace("Welcome", "Volcanoes erupt"))
     environment = os.environ | {"DATA_DIR": str(library.settings.data_dir), "PYTHONPATH": str(ROOT)}
 
     def command(*arguments: str) -> subprocess.CompletedProcess:
         line = [sys.executable, "-m", "pipeline", *arguments]
         return subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
 
-    read = command("ingest", str(film))
-    assert read.returncode == 0, read.stderr
-    assert str(os.getpid()) in read.stderr  # it says who holds the index
+    reading = command("ingest", str(transcript))
+    assert reading.returncode == 0, reading.stderr
+    assert str(os.getpid()) in reading.stderr  # it says who holds the index
 
     # The holder takes in what the other has read, and keeps the two apart.
     (second,) = {media.id for media in library.list()[0]} - {first.id}

@@ -53,18 +53,26 @@ def find(text: str) -> list[tuple[int, int, float]]:
 
 
 def check(text: str, evidence: Evidence) -> tuple[Citation, ...]:
-    """The times that an answer cites, each once, and whether each lies in the evidence that was sent.
+    """The times that an answer cites, each once, whether each lies in the evidence that was sent, and in which media.
 
-    It does where words or a picture of the evidence stand, or a chapter that it names starts.
+    It does where words or a picture of the evidence stand, or a chapter that it names starts. Of several media that
+    hold a time it is of the one where something begins nearest to it.
     """
     stretches = [
-        (item.start - TOLERANCE, item.end + TOLERANCE)
+        (moment.media, cue(item), item.start - TOLERANCE, item.end + TOLERANCE)
         for moment in evidence.moments
         for item in (*moment.passages, *moment.frames)
     ]
-    stretches += [(one.start - TOLERANCE, one.start + TOLERANCE) for one in evidence.moments if one.title]
-    times = dict.fromkeys(seconds for _, _, seconds in find(text))
-    return tuple(Citation(time, any(start <= time <= end for start, end in stretches)) for time in times)
+    stretches += [
+        (one.media, one.start, one.start - TOLERANCE, one.start + TOLERANCE) for one in evidence.moments if one.title
+    ]
+    of_all = {moment.media for moment in evidence.moments}
+    found = []
+    for time in dict.fromkeys(seconds for _, _, seconds in find(text)):
+        holding = [(abs(begin - time), media) for media, begin, start, end in stretches if start <= time <= end]
+        _, media = min(holding, key=lambda one: one[0], default=(0, next(iter(of_all)) if len(of_all) == 1 else ""))
+        found.append(Citation(time, bool(holding), media))
+    return tuple(found)
 
 
 _CITED = "\0"  # stands for each character of a citation, brackets included

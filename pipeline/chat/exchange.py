@@ -86,9 +86,13 @@ def _check(exchange: Exchange) -> None:
     moments = exchange.evidence.moments if exchange.evidence else ()
     items = [item for moment in moments for item in (*moment.frames, *moment.passages)]
     images = [item.image for item in items if isinstance(item, Frame) or item.image]
+    contents = [message.get("content") for message in exchange.sent]
+    shown = [part for one in contents if isinstance(one, list) for part in one if "media" in part or "file" in part]
+    images += [part.get("file", "") for part in shown]
     if not all(map(_IMAGE.fullmatch, filter(None, [*images, exchange.picture]))) or "" in images:
         raise ValueError("it names a file outside of its folder")
-    if not all(_ID.fullmatch(moment.media) for moment in moments):
+    named = [one.media for one in moments] + [part.get("media", "") for part in shown]
+    if not all(map(_ID.fullmatch, named)):
         raise ValueError("it names a video by something that is no id")
 
 

@@ -1,6 +1,6 @@
 """A conversation -> a file to keep or to pass on: Markdown with its pictures in a .zip, or JSON.
 
-In: exchanges, titles, and where the pictures lie. Out: bytes. A time is a link into the page, relative to its address:
+In: exchanges, titles, where the pictures lie, the address of the page. Out: bytes. A time is a link into the page:
 ?video=ID&t=SECONDS. Reads pictures, and knows nothing else of the disk.
 """
 
@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.chat import exchange
-from pipeline.chat.citations import cue, find
+from pipeline.chat.citations import check, cue, find
 from pipeline.chat.exchange import Exchange
 from pipeline.times import stamp
-from pipeline.types import Evidence, Frame, Passage
+from pipeline.types import Citation, Evidence, Frame, Passage
 
 PICTURES = 2  # of each moment
 KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
@@ -34,11 +34,12 @@ def to_markdown(
     titles: Mapping[str, str],
     picture: Callable[[str, Frame], Path],
     added: Callable[[Exchange], Path | None],
+    page: str = "",
 ) -> bytes:
     """A .zip of chat.md and the frames/ and pictures that it shows.
 
     titles: media id -> title, of the media asked about first. picture: (media id, Frame) -> JPEG. added: the JPEG that
-    came with a question. A picture that is gone is left out.
+    came with a question. page: the address of the page, which times lead to. A picture that is gone is left out.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -66,7 +67,9 @@ def to_markdown(
         for one in exchanges:
             shown = show(f"pictures/{one.picture}", added(one), "the picture of this question") if one.picture else ""
             parts += [*_exchange(one, titles, frame, shown)]
-        archive.writestr("chat.md", "\n\n".join(filter(None, parts)) + "\n", zipfile.ZIP_DEFLATED)
+        text = "\n\n".join(filter(None, parts)) + "\n"
+        text = text.replace("](?video=", f"]({page}?video=")  # only our own links look so: see plain and _harmless
+        archive.writestr("chat.md", text, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
@@ -92,7 +95,7 @@ def _exchange(
     return [
         f"## {plain(one.question) or 'Where is this shown?'}",
         added,
-        _with_links(one.text, evidence),
+        _with_links(one.text, check(one.text, evidence)),
         plain(one.error) and f"**{plain(one.error)}**",
         _how(one),
         *(f"> {plain(note)}" for note in evidence.notes),
@@ -100,25 +103,20 @@ def _exchange(
     ]
 
 
-def _with_links(text: str, evidence: Evidence) -> str:
+def _with_links(text: str, citations: Sequence[Citation]) -> str:
     """The answer as it was written, safe for readers that draw HTML, its times led to the media that they are of."""
+    media_of = {one.time: one.media for one in citations}
     pieces, end = [], 0
     for start, stop, seconds in find(text):
-        media = _media_at(seconds, evidence)
+        media = media_of.get(seconds, "")
         pieces += [_harmless(text[end:start]), link(media, seconds) if media else text[start:stop]]
         end = stop
     return "".join([*pieces, _harmless(text[end:])]).strip()
 
 
-def _media_at(seconds: float, evidence: Evidence) -> str:
-    there = (m.media for m in evidence.moments if m.start - 1 <= seconds <= m.end + 1)
-    every = {moment.media for moment in evidence.moments}
-    return next(there, every.pop() if len(every) == 1 else "")
-
-
 def _harmless(text: str) -> str:
     """Bold, lists and tables stay; what fetches or leads elsewhere does not."""
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"\](?=\s*[(\[:])", r"\\]", text))
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"\](?=\s*[(\[:])", "&#93;", text))
 
 
 def _how(one: Exchange) -> str:

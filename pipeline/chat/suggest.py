@@ -27,13 +27,13 @@ def suggest(media: Media) -> tuple[str, ...]:
     shown = [one for one, subject in subjects.items() if _is_in(subject, one, media, ("screen",))]
     used: list[Chapter] = []
     for kind, form, chapters in (  # each about another chapter, from all over the video
-        ("local", "What does it say about {}?", said[len(said) // 2 :]),
-        ("local", "Where is {} shown?", shown),
-        ("after", "What comes after {}?", [one for one in said if one is not media.chapters[-1]]),
-        ("first", "When is {} first mentioned?", said),
+        ("local", "What does it say about “{}”?", said[len(said) // 2 :]),
+        ("local", "Where is “{}” shown?", shown),
+        ("after", "What comes after “{}”?", [one for one in said if one is not media.chapters[-1]]),
+        ("first", "When is “{}” first mentioned?", said),
     ):
         if one := next((one for one in chapters if one not in used), None):
-            questions.append((kind, form.format(_within(subjects[one]))))
+            questions.append((kind, form.format(subjects[one])))
             used.append(one)
     return tuple(question for kind, question in questions if intent.read(question).kind == kind)[:MOST]
 
@@ -71,12 +71,3 @@ def _is_in(subject: str, chapter: Chapter, media: Media, kinds: tuple[str, ...])
         and wanted <= roots(one.text)
         for one in media.passages
     )
-
-
-def _within(subject: str) -> str:
-    """As it stands within a sentence: a first word in capitals, or with one further on, is a name."""
-    first, space, rest = subject.partition(" ")
-    is_name = bool(content_words(first)) and (
-        not first[1:].islower() or any(word[:1].isupper() for word in rest.split())
-    )
-    return subject if is_name else f"{first.lower()}{space}{rest}"

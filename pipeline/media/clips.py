@@ -1,4 +1,4 @@
-"""A stretch of a video -> a short H.264 and AAC file that any browser plays, for the originals that none plays.
+"""A stretch of a video -> a short H.264 and AAC file that any browser plays, a GIF; a time -> its picture.
 
 In: a path, two times. Out: a file. MoviePy composes and encodes; pictures and sound are read through container.py,
 since MoviePy's own reader misplaces both in files with a variable frame rate or late sound, and opens playlists.
@@ -9,6 +9,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,11 @@ from pipeline.media.video import probe
 if TYPE_CHECKING:
     import numpy as np
     from av import VideoFrame
+    from moviepy import VideoClip
 
 LONG_SIDE = 1280  # pixels
+GIF_SIDE, GIF_RATE, GIF_LONGEST = 480, 8.0, 20.0  # pixels, Hz, s: about a megabyte for each 3 s of film
+STILL_SIDE, STILL_QUALITY = 7680, 92  # pixels: as large as it is; of 1-95
 SOUND_RATE = 44_100  # Hz
 SLOWEST, FASTEST = 10.0, 30.0  # Hz, of pictures in a clip
 COLOURS = (
@@ -38,8 +42,61 @@ def cut(source: Path, start: float, end: float, target: Path) -> Path:
 
     Raises SourceError where the source has no pictures there, StorageError where the clip cannot be written.
     """
-    from moviepy import VideoClip
     from moviepy.audio.AudioClip import AudioArrayClip
+
+    with _stretch(source, start, end, LONG_SIDE) as (clip, rate), _whole(target) as unfinished:
+        sound = _sound(source, start, start + clip.duration)
+        if sound is not None:
+            clip = clip.with_audio(AudioArrayClip(sound, fps=SOUND_RATE))
+        voice = unfinished.with_suffix(".m4a")
+        try:
+            clip.write_videofile(
+                str(unfinished),
+                fps=rate,
+                codec="libx264",
+                preset="veryfast",
+                audio_codec="aac",
+                temp_audiofile=str(voice),
+                ffmpeg_params=list(COLOURS),
+                logger=None,
+            )
+            _require_whole(unfinished)
+        finally:
+            voice.unlink(missing_ok=True)
+    return target
+
+
+def animate(source: Path, start: float, end: float, target: Path) -> Path:
+    """Write the stretch from `start` to `end` s to `target`, a small silent .gif; it appears when it is whole.
+
+    Raises what cut raises, and SourceError for a stretch that is too long for a GIF.
+    """
+    if end - start > GIF_LONGEST:
+        raise SourceError(f"A GIF of {end - start:.0f} s would be huge. Choose {GIF_LONGEST:.0f} s or less, or a clip.")
+    with _stretch(source, start, end, GIF_SIDE) as (clip, _), _whole(target) as unfinished:
+        clip.write_gif(str(unfinished), fps=GIF_RATE, logger=None)
+    return target
+
+
+def still(source: Path, at: float, target: Path) -> Path:
+    """Write the picture shown at `at` s to `target`, a .jpg of full size; it appears when it is whole.
+
+    Raises SourceError where the source has no picture there, StorageError where it cannot be written.
+    """
+    from PIL import Image
+
+    if not probe(source).has_video:
+        raise SourceError(f"{source} has sound only: there is no picture to save.")
+    with open_media(source) as container, _whole(target) as unfinished:
+        _, picture = next(_pictures(Tape(container, best_video(container)), at, STILL_SIDE))
+        Image.fromarray(picture).save(unfinished, quality=STILL_QUALITY)
+    return target
+
+
+@contextmanager
+def _stretch(source: Path, start: float, end: float, long_side: int) -> "Iterator[tuple[VideoClip, float]]":
+    """(MoviePy's clip of the pictures from `start` to `end` s, pictures a second)."""
+    from moviepy import VideoClip
 
     facts = probe(source)
     if not facts.has_video:
@@ -47,38 +104,27 @@ def cut(source: Path, start: float, end: float, target: Path) -> Path:
     end = min(end, facts.length) if facts.length else end
     if end <= start:
         raise SourceError(f"{source} has no pictures from {start:g} s to {end:g} s. Choose a time inside the video.")
-    unfinished = target.with_name(f".{target.stem}.{os.getpid()}.mp4")
-    voice = unfinished.with_suffix(".m4a")
     with open_media(source) as container:
         stream = best_video(container)
-        pictures = _pictures(Tape(container, stream), start)
+        pictures = _pictures(Tape(container, stream), start, long_side)
         rate = min(FASTEST, max(SLOWEST, float(stream.average_rate or 25)))
-        clip = VideoClip(_Shown(pictures, start), duration=end - start)
-        sound = _sound(source, start, end)
-        if sound is not None:
-            clip = clip.with_audio(AudioArrayClip(sound, fps=SOUND_RATE))
-        with storage_errors(target):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                clip.write_videofile(
-                    str(unfinished),
-                    fps=rate,
-                    codec="libx264",
-                    preset="veryfast",
-                    audio_codec="aac",
-                    temp_audiofile=str(voice),
-                    ffmpeg_params=list(COLOURS),
-                    logger=None,
-                )
-                _require_whole(unfinished)
-                os.replace(unfinished, target)
-            except OSError as error:
-                # MoviePy gives FFmpeg's words, not its error number.
-                raise OSError(errno.ENOSPC, "disk full") if "No space left" in str(error) else error  # noqa: B904
-            finally:
-                unfinished.unlink(missing_ok=True)
-                voice.unlink(missing_ok=True)
-    return target
+        yield VideoClip(_Shown(pictures, start), duration=end - start), rate
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A file beside the target, moved there when all went well."""
+    unfinished = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    with storage_errors(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield unfinished
+            os.replace(unfinished, target)
+        except OSError as error:
+            # MoviePy gives FFmpeg's words, not its error number.
+            raise OSError(errno.ENOSPC, "disk full") if "No space left" in str(error) else error  # noqa: B904
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def ffmpeg_version() -> str:
@@ -105,12 +151,12 @@ class _Shown:
         return self.now[1]
 
 
-def _pictures(tape: Tape, start: float) -> "Iterator[tuple[float, np.ndarray]]":
+def _pictures(tape: Tape, start: float, long_side: int) -> "Iterator[tuple[float, np.ndarray]]":
     """(s, RGB of even size) from the picture shown at `start` on."""
     import numpy as np
 
     def drawn(time: float, frame: "VideoFrame") -> "tuple[float, np.ndarray]":
-        image = np.asarray(upright(frame, tape.stream, LONG_SIDE))
+        image = np.asarray(upright(frame, tape.stream, long_side))
         pad = [(0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)]  # H.264 halves both sides
         return time, np.pad(image, pad, mode="edge")
 

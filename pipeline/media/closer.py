@@ -61,7 +61,8 @@ def look(
                 record = json.dumps([(f.start, f.end, f.image) for f in looked[number]]).encode()
                 burst.write(_record(folder, start, end), record)
             elif until > start:
-                notes.append(f"Looked closer only until {stamp(until)} of {stamp(end)}: the rest would take too long.")
+                span = f"{stamp(start)} to {stamp(until)}"
+                notes.append(f"Looked closer at {span} only: the rest, to {stamp(end)}, would take too long.")
             else:
                 notes.append(f"Looked no closer at {stamp(start)} to {stamp(end)}: it would take too long.")
             with storage_errors(folder):

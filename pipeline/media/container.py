@@ -166,14 +166,22 @@ class Tape:
         except av.FFmpegError:
             self.broken = True  # what was read is good; notes() tells the rest
 
-    def sights(self, decoder: "Decoder", step: float) -> "Iterator[sampling.Sight]":
-        """Looks at the pictures, one every `step` s and cues between."""
-        packets = iter(self)
-        first = list(islice(packets, 32))
+    def sights(self, decoder: "Decoder", step: float, since: float = -inf) -> "Iterator[sampling.Sight]":
+        """Looks at the pictures, one every `step` s and cues between; on from the one that is shown `since` s."""
+        # Keyframes are found by the times at which they are decoded, a little before; without an index, too late.
+        seeks = since > 0 and self.container.start_time is not None  # as seek does
+        for back in (1.0, 30.0, since) if seeks else (0.0,):
+            if seeks:
+                self.seek(since - back)
+            packets = iter(self)
+            first = list(islice(packets, 32))
+            if any(p.pts is not None and self.clock(p.pts) <= since for p in first):
+                break
         # Decoding times may be unknown at the start of a Matroska file, display times never but in raw streams.
         if any(p.pts is None for p in first) or (first and first[-1].dts is None):
-            return sampling.walk_frames(self._timed(decoder.run(chain(first, packets))), step)
-        return sampling.Sampler(chain(first, packets), decoder, self.clock).walk(step)
+            pictures = self._timed(decoder.run(chain(first, packets)))
+            return sampling.walk_frames((one for one in pictures if one[0] >= since - sampling.EXACT), step)
+        return sampling.Sampler(chain(first, packets), decoder, self.clock).walk(step, since)
 
     def _timed(self, frames: "Iterator[VideoFrame]") -> "Iterator[tuple[float, VideoFrame]]":
         for number, frame in enumerate(frames):

@@ -3,17 +3,20 @@
     <data folder>/<id>/                     one media; it counts from the moment media.json is there
         media.json                          all that was read
         transcript.vtt, transcript.txt      what is said, for players and people
-        frames/, vectors/                   written by others
-    <data folder>/.reading-<id>-<pid>       being read by that process
-    <data folder>/.old-<id>-<pid>-<n>       being replaced by it
+        begun.json                          from what it is read, and how; until it has been read to its end
+        frames/, vectors/, *.jsonl          written by others
+    <data folder>/.reading-<id>/            the same, being read anew
+    <data folder>/.old-<id>-<pid>-<n>       being replaced by that process
     <data folder>/.trash-<id>-<pid>-<n>     being removed by it
 
+Who reads into a folder holds it (disk.hold). What was begun and is held by nobody waits to be gone on with.
 In: Media values and the data folder. Out: the same values, whenever and by whichever process they are asked for.
 Knows not how a source is read, nor what a vector is. Since process ids are compared, a data folder is written by
 the processes of one machine.
 """
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -24,25 +27,53 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import MediaNotFound, SourceError, StorageError
-from pipeline.media import passages, record, subtitles, uploads
-from pipeline.media.disk import is_alive, storage_errors, sync, write_whole
+from pipeline.media import passages, record, subtitles, unfinished, uploads
+from pipeline.media.disk import is_alive, is_held, storage_errors, sync, write_whole
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Media
 
-RECORD = "media.json"
+RECORD, BEGUN = record.FILE, "begun.json"
+FORGOTTEN = 7 * 24 * 3600  # s after which what was begun is no longer waited for
 
-_LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})-(?P<pid>\d+)(?:-\d+)?")
+_LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})(?:-(?P<pid>\d+))?(?:-\d+)?")
 
 
-def stage(data_dir: Path, media_id: str) -> Path:
-    """An empty folder for this process to read a source into; it is in no list. Raises StorageError."""
-    staging = data_dir / f".reading-{media_id}-{os.getpid()}"
-    with storage_errors(data_dir):
-        data_dir.mkdir(parents=True, exist_ok=True)
-        if staging.exists():
-            shutil.rmtree(staging)
-        staging.mkdir()
-    return staging
+def staging(data_dir: Path, media_id: str) -> Path:
+    """Where a source is read anew, while what was read before is still in use; it is in no list."""
+    return data_dir / f".reading-{media_id}"
+
+
+def make(folder: Path) -> None:
+    """Make a folder to read a source into, if it is not there; disk.hold it then. Raises StorageError."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def begin(folder: Path, source: Path, how: str) -> None:
+    """Make a folder ready for a reading: as it is where one broke off that was begun in the same way, else empty.
+
+    `how`: what the pictures depend on. Raises StorageError.
+    """
+    with storage_errors(folder):
+        if (_begun(folder) or {}).get("how") != how:
+            for path in list(folder.iterdir()):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_whole(folder / BEGUN, json.dumps({"source": str(source), "how": how}))
+
+
+def end(folder: Path) -> None:
+    """The reading came to its end. Raises StorageError."""
+    with storage_errors(folder):
+        (folder / BEGUN).unlink(missing_ok=True)
+
+
+def _begun(folder: Path) -> dict | None:
+    """What begin wrote; None where there is nothing to go on with."""
+    try:
+        begun = json.loads((folder / BEGUN).read_bytes())
+        return begun if isinstance(begun["source"], str) and isinstance(begun["how"], str) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def save(media: Media, folder: Path) -> None:
@@ -73,6 +104,8 @@ def load(folder: Path) -> Media:
         with storage_errors(file):
             facts = file.stat()
             media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+        if any(one.state == "reading" for one in media.coverage.values()) and not is_held(folder):
+            media = unfinished.at_rest(media)  # who read it is gone
         return _with_sentences(media, folder) if written_in == 1 else media
     except StorageError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
@@ -107,7 +140,7 @@ def _with_sentences(media: Media, folder: Path) -> Media:
 
 
 def media_folders(data_dir: Path) -> list[Path]:
-    """The folders of all media that were read to the end, newest first, damaged or not. Raises StorageError."""
+    """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
     found = []
     with storage_errors(data_dir):
         for folder in data_dir.iterdir() if data_dir.exists() else ():
@@ -156,6 +189,7 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
     with storage_errors(target):
         installed = False
         while not installed:
+            _take_along(target, staging)
             old = _move_away(target, "old")
             try:
                 os.rename(staging, target)
@@ -172,6 +206,14 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
     return target
 
 
+def _take_along(old: Path, new: Path) -> None:
+    """What people said about a media is no part of what was read of it, and stays."""
+    for kept in [*old.glob("chat*.json"), *old.glob("chat-pictures/*.jpg")]:
+        target = new / kept.relative_to(old)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(kept, target)
+
+
 def remove(data_dir: Path, media_id: str) -> None:
     """Remove a media, and its file if it was uploaded: at once from every list, then from the disk.
 
@@ -184,16 +226,26 @@ def remove(data_dir: Path, media_id: str) -> None:
         trash = _move_away(folder, "trash")
         if not trash:
             raise _not_found(media_id)
+        anew = _move_away(staging(data_dir, media_id), "trash")  # who reads it anew finds that it is gone
         sync(data_dir)
-        shutil.rmtree(trash)
+        for one in filter(None, (trash, anew)):
+            shutil.rmtree(one)
     uploads.remove(data_dir, media_id)
 
 
 def sweep(data_dir: Path) -> None:
-    """Delete what processes that are gone left behind, put back what one was about to replace. Raises StorageError."""
+    """Delete what processes that are gone left behind, put back what one was about to replace. Raises StorageError.
+
+    What was begun is kept for a week, as long as its source is there.
+    """
     with storage_errors(data_dir):
         for path in list(data_dir.iterdir()) if data_dir.exists() else ():
             left = _LEFT_OVER.fullmatch(path.name)
+            is_new = record.ID.fullmatch(path.name) and path.is_dir() and not (path / RECORD).exists()
+            if is_new or (left and not left["pid"]):
+                if not is_held(path) and not _is_waiting(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                continue
             if not left or is_alive(int(left["pid"])):
                 continue
             home = data_dir / left["id"]
@@ -204,9 +256,18 @@ def sweep(data_dir: Path) -> None:
     uploads.sweep(data_dir)
 
 
+def _is_waiting(folder: Path) -> bool:
+    """Whether what was begun in a folder may be gone on with."""
+    begun = _begun(folder)
+    if begun is None or not os.path.exists(begun["source"]):
+        return False
+    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < FORGOTTEN
+
+
 def _move_away(folder: Path, what: str) -> Path | None:
     """Rename a folder so that it is in no list. None when it is not there."""
-    hidden = folder.with_name(f".{what}-{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
+    media_id = folder.name.removeprefix(".reading-")
+    hidden = folder.with_name(f".{what}-{media_id}-{os.getpid()}-{time.monotonic_ns()}")
     try:
         os.rename(folder, hidden)
     except FileNotFoundError:

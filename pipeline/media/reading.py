@@ -1,61 +1,122 @@
 """One source -> one Media: pictures, words heard or written, text on the screen, each read as far as it goes.
 
-In: a path that was identified, of a video, a sound or a transcript (.srt, .vtt), and an empty folder. Out: a Media
-whose frames lie in that folder, and whose coverage says of each part what was read, by what, and what could not be
-and why.
+In: a path that was identified, of a video, a sound or a transcript (.srt, .vtt), and a folder: empty, or as a reading
+that broke off left it. Out: a Media whose frames lie in that folder, and whose coverage says of each part what was
+read, by what, and what could not be and why. What takes long is told bit by bit, and what was done of it is kept in
+the folder, so that it is never done twice.
 Knows no vectors and no vector store.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import language as languages
 from pipeline.media import passages, screen, speech, subtitles, video
+from pipeline.media.disk import append_line, read_lines
 from pipeline.media.source import check
+from pipeline.media.unfinished import broken_off, under_way
 from pipeline.settings import Settings
-from pipeline.types import Coverage, Frame, Media, Passage, Progress
+from pipeline.types import SPOKEN, Coverage, Frame, Media, Passage, Progress
 
 Report = Callable[[Progress], None]
+Keep = Callable[[Media], None]
 Words = tuple[Sequence[passages.Segment], str, str, Coverage]  # segments, their kind, their language, what was read
 
+HEARD, SEEN = "speech.jsonl", "screen.jsonl"  # a line for each stretch that was heard, each picture that was read
+MINUTE = 60.0  # s of work between two times that what was read is told
+NO_SOUND = "The file has no sound."
 
-def read_media(path: Path, media_id: str, folder: Path, settings: Settings, report: Report) -> Media:
-    """Read the source at path. Writes `frames/` and the transcript into the folder and nothing else.
 
-    Raises SourceError when no part can be read, ModelError when a model that the settings name cannot be had,
+def begin_media(
+    path: Path, facts: video.Facts | None, media_id: str, folder: Path, settings: Settings, report: Report
+) -> Media:
+    """Read what is quick: pictures, and words that are written in or beside the source. Writes into the folder.
+
+    `facts`: None for a transcript. What the coverage says is to come, go_on reads.
+    Raises SourceError when there is nothing to read, ModelError when a model that the settings name cannot be had,
     StorageError when the folder cannot be written.
     """
-    if subtitles.is_subtitles(path):
+    if facts is None:
         frames, coverage = [], {"frames": Coverage("absent", note="A transcript alone: there are no pictures.")}
-        segments, kind, language, coverage["speech"] = _read_transcript(path)
-        title, length = subtitles.stem(path), max(end for _, end, _ in segments)
+        words = _read_transcript(path)
+        title, length = subtitles.stem(path), max(end for _, end, _ in words[0])
     else:
-        facts, frames, coverage, (segments, kind, language, coverage["speech"]) = _read_video(
-            path, folder, settings, report
-        )
+        if settings.whisper_model:
+            speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
+        frames, coverage = _read_frames(path, facts, folder, settings, report)
+        words = _read_words(path, facts, folder)
         title, length = path.stem, facts.length
-    folders.write_transcript(segments, folder)
-    words = passages.cut(segments, kind)
-    on_screen, coverage["screen"] = _read_screen(folder, frames, settings, report)
-    return Media(
+    media = Media(
         id=media_id,
         title=_one_line(title) or "untitled",
         source=str(path.absolute()),
         unit="second",
         length=length,
-        language=language
-        or languages.tell(" ".join([text for _, _, text in segments] or [one.text for one in on_screen])),
+        language="",
         frames=tuple(frames),
-        passages=tuple(sorted([*words, *on_screen], key=lambda p: (p.start, p.kind))),
         coverage=coverage,
     )
+    return _with_screen(_with_words(media, *words, folder), (), _screen_to_come(frames, length, settings))
+
+
+def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
+    """Read what is still to come of a media, telling `keep` what there is now and then; the whole of it at the end.
+
+    Raises what begin_media raises, and what keep raises.
+    """
+    if media.coverage["screen"].until is not None:
+        media = _read_screen(media, folder, report, keep)
+    if media.coverage["speech"].until is not None:
+        media = _hear(media, path, folder, settings, report, keep)
+    seen, heard = media.coverage["frames"], media.coverage["speech"]
+    if not media.frames and seen.state == "off" and heard.state in ("off", "absent"):
+        raise SourceError(seen.note)
+    if not media.frames and heard.state == "absent" and not heard.by:
+        raise SourceError(f"{path} holds no picture. {heard.note} Try another copy.")
+    return media
 
 
 def _one_line(name: str) -> str:
     """A file name as one line of text, whatever bytes it has."""
     return " ".join("".join(c if c.isprintable() else " " for c in name).split())
+
+
+def _with_words(
+    media: Media,
+    segments: Sequence[passages.Segment],
+    kind: str,
+    language: str,
+    coverage: Coverage,
+    folder: Path,
+) -> Media:
+    """The media with these words for all that is said in it, which the transcript in the folder holds too."""
+    folders.write_transcript(segments, folder)
+    seen = [one for one in media.passages if one.kind not in SPOKEN]
+    return replace(
+        media,
+        passages=_in_order([*passages.cut(segments, kind), *seen]),
+        language=language or languages.tell(" ".join(text for _, _, text in segments)) or media.language,
+        coverage={**media.coverage, "speech": coverage},
+    )
+
+
+def _with_screen(media: Media, found: Sequence[Passage], coverage: Coverage) -> Media:
+    """The media with these texts for all that stands on its screen."""
+    said = [one for one in media.passages if one.kind in SPOKEN]
+    return replace(
+        media,
+        passages=_in_order([*said, *found]),
+        language=media.language if said else languages.tell(" ".join(one.text for one in found)),
+        coverage={**media.coverage, "screen": coverage},
+    )
+
+
+def _in_order(every: Sequence[Passage]) -> tuple[Passage, ...]:
+    return tuple(sorted(every, key=lambda one: (one.start, one.kind)))
 
 
 def _read_transcript(path: Path) -> Words:
@@ -68,22 +129,6 @@ def _read_transcript(path: Path) -> Words:
             "words below it. Open it in a text editor to see what it holds, or try another copy."
         )
     return read.segments, "subtitle", read.language, _coverage("read", path.name, [*read.notes])
-
-
-def _read_video(
-    path: Path, folder: Path, settings: Settings, report: Report
-) -> tuple[video.Facts, list[Frame], dict[str, Coverage], Words]:
-    if settings.whisper_model:
-        speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
-    facts = video.probe(path)
-    frames, coverage = _read_frames(path, facts, folder, settings, report)
-    words = _read_words(path, facts, settings, report)
-    heard = words[-1]
-    if not frames and coverage["frames"].state == "off" and heard.state in ("off", "absent"):
-        raise SourceError(coverage["frames"].note)
-    if not frames and heard.state == "absent" and not heard.by:
-        raise SourceError(f"{path} holds no picture. {heard.note} Try another copy.")
-    return facts, frames, coverage, words
 
 
 def _read_frames(
@@ -103,8 +148,8 @@ def _read_frames(
     return frames, {"frames": _coverage("read", by, notes)}
 
 
-def _read_words(path: Path, facts: video.Facts, settings: Settings, report: Report) -> Words:
-    """Subtitles beside the file, else inside it, else what Whisper hears."""
+def _read_words(path: Path, facts: video.Facts, folder: Path) -> Words:
+    """Subtitles beside the file, else inside it; else what Whisper hears is to come."""
     notes: list[str] = []
     for beside in subtitles.find_beside(path):
         try:
@@ -122,47 +167,103 @@ def _read_words(path: Path, facts: video.Facts, settings: Settings, report: Repo
         if inside:
             return inside, "subtitle", language, _coverage("read", "subtitles inside the file", notes)
     if not facts.has_audio:
-        return (), "speech", "", _coverage("absent", "", ["The file has no sound.", *notes])
-    return _hear(path, settings, report, notes)
+        return (), "speech", "", _coverage("absent", "", [NO_SOUND, *notes])
+    if notes and not read_lines(folder / HEARD):
+        append_line(folder / HEARD, {"notes": notes})  # said at the end, by whatever process
+    return (), "speech", "", under_way("speech", 0.0, facts.length)
 
 
-def _hear(path: Path, settings: Settings, report: Report, notes: list[str]) -> Words:
-    report(Progress("speech", 0.0))
+def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
+    """Hear what was not heard yet. Each stretch is kept as soon as it was."""
+    lines = read_lines(folder / HEARD)
+    notes = [note for line in lines for note in line.get("notes", ())]
+    lines = [line for line in lines if "until" in line]
+    by = " and ".join(dict.fromkeys(line["by"] for line in lines))
+    segments = [tuple(segment) for line in lines for segment in line["segments"]]
+    until, language = (lines[-1]["until"], lines[-1]["language"]) if lines else (0.0, "")
+
+    def heard(coverage: Coverage) -> Media:
+        return _with_words(media, segments, "speech", language, coverage, folder)
+
+    report(Progress("speech", _part(until, media.length)))
     try:
         sound, more = video.read_sound(path)
-        notes += more
-        if not len(sound):
-            return (), "speech", "", _coverage("absent", "", notes)
-        heard = speech.hear(sound, settings.whisper_model, lambda done: report(Progress("speech", done)))
-    except ModelError as error:
-        if settings.whisper_model:  # named in the settings: used, or an error
-            raise
-        return (
-            (),
-            "speech",
-            "",
-            _coverage("off", "", [f"Speech was not heard. {error} Then read the video again.", *notes]),
-        )
     except SourceError as error:
-        return (), "speech", "", _coverage("off", "", [f"The sound could not be read. {error}", *notes])
-    if not heard.segments:
-        return (), "speech", heard.language, _coverage("absent", heard.by, ["No speech was heard.", *notes])
-    return heard.segments, "speech", heard.language, _coverage("read", heard.by, notes)
+        return heard(_coverage("partly" if segments else "off", by, [f"The sound could not be read. {error}", *notes]))
+    notes += more
+    if not len(sound):
+        return heard(_coverage("absent", "", notes))
+    stretches = speech.hear(sound, settings.whisper_model, until, language)
+    told = -MINUTE if not segments else time.monotonic()  # the first words at once
+    while True:
+        try:
+            stretch = next(stretches, None)
+        except ModelError as error:
+            if settings.whisper_model:  # named in the settings: used, or an error
+                raise
+            if segments:
+                return heard(broken_off("speech", until, media.length, by, f"{error} Then read the video again."))
+            note = f"Speech was not heard. {error} Then read the video again."
+            return heard(_coverage("off", "", [note, *notes]))
+        if stretch is None:
+            break
+        until, language, now_by = stretch.until, stretch.language, speech.name(settings.whisper_model)
+        by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
+        append_line(
+            folder / HEARD,
+            {"until": until, "language": language, "by": now_by, "segments": [list(one) for one in stretch.segments]},
+        )
+        segments += stretch.segments
+        report(Progress("speech", _part(until, media.length)))
+        if segments and time.monotonic() - told >= MINUTE:
+            keep(heard(under_way("speech", until, media.length, by)))
+            told = time.monotonic()
+    report(Progress("speech", 1.0))
+    if not segments:
+        return heard(_coverage("absent", by, ["No speech was heard.", *notes]))
+    return heard(_coverage("read", by, notes))
+
+
+def _part(until: float, length: float) -> float:
+    return min(1.0, until / length) if length else 0.0
 
 
 def _coverage(state: str, by: str, notes: list[str]) -> Coverage:
     return Coverage("partly" if state == "read" and notes else state, by, " ".join(notes))
 
 
-def _read_screen(
-    folder: Path, frames: list[Frame], settings: Settings, report: Report
-) -> tuple[list[Passage], Coverage]:
+def _screen_to_come(frames: list[Frame], length: float, settings: Settings) -> Coverage:
     if not frames:
-        return [], Coverage("absent", note="There are no pictures to read text from.")
+        return Coverage("absent", note="There are no pictures to read text from.")
     if not settings.screen_text:
-        return [], Coverage("off", note="Text on the screen was not read: SCREEN_TEXT is off. Set SCREEN_TEXT=on.")
-    report(Progress("screen", 0.0))
-    found = screen.read_screen(folder, frames, lambda done: report(Progress("screen", done)))
-    if not found:
-        return [], Coverage("absent", by="rapidocr", note="No text was seen on the screen.")
-    return found, Coverage("read", by="rapidocr")
+        return Coverage("off", note="Text on the screen was not read: SCREEN_TEXT is off. Set SCREEN_TEXT=on.")
+    return under_way("screen", 0.0, length)
+
+
+def _read_screen(media: Media, folder: Path, report: Report, keep: Keep) -> Media:
+    """Read the text on the pictures whose text was not read yet. Each text is kept as soon as it was."""
+    known = {line["image"]: line["text"] for line in read_lines(folder / SEEN) if "image" in line and "text" in line}
+    texts = []
+    for frame in media.frames:
+        if frame.image not in known:
+            break
+        texts.append(known[frame.image])
+
+    def seen(coverage: Coverage) -> Media:
+        return _with_screen(media, screen.to_passages(media.frames, texts), coverage)
+
+    report(Progress("screen", len(texts) / len(media.frames)))
+    told = time.monotonic()
+    for frame, text in zip(
+        media.frames[len(texts) :], screen.read_screen(folder, media.frames[len(texts) :]), strict=True
+    ):
+        append_line(folder / SEEN, {"image": frame.image, "text": text})
+        texts.append(text)
+        report(Progress("screen", len(texts) / len(media.frames)))
+        if time.monotonic() - told >= MINUTE:
+            keep(seen(under_way("screen", frame.end, media.length, "rapidocr")))
+            told = time.monotonic()
+    report(Progress("screen", 1.0))
+    if not any(texts):
+        return seen(Coverage("absent", by="rapidocr", note="No text was seen on the screen."))
+    return seen(Coverage("read", by="rapidocr"))

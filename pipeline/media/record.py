@@ -11,13 +11,14 @@ from dataclasses import asdict, replace
 
 from pipeline.types import Chapter, Coverage, Frame, Media, Passage
 
+FILE = "media.json"  # its name in a media folder
 FORMAT = 2
 _READABLE = (1, FORMAT)  # another number is refused, not guessed at
 ID = re.compile(r"[0-9a-f]{32}")
 
 _IMAGE = re.compile(r"frames/[A-Za-z0-9_-][A-Za-z0-9._-]*")  # never leads out of the media folder
 _KIND = re.compile("speech|subtitle|screen|caption")
-_STATE = re.compile("read|partly|absent|off")
+_STATE = re.compile("read|reading|partly|absent|off")
 _ANY = re.compile(r"[\s\S]*")
 
 
@@ -63,7 +64,7 @@ def _media(record: dict) -> Media:
         ),
         chapters=tuple(Chapter(_number(c["start"]), _number(c["end"]), _text(c["title"])) for c in record["chapters"]),
         coverage={
-            part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]))
+            part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]), _time(c.get("until")))
             for part, c in record["coverage"].items()
         },
     )
@@ -73,6 +74,10 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
     return float(value)
+
+
+def _time(value: object) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _text(value: object, form: re.Pattern = _ANY) -> str:

@@ -57,6 +57,7 @@ class Sampler:
         self.cues: list[float] = []  # s, where the scene may change, sorted
         self.now = -inf  # s: every picture before it has been read
         self.end = -inf  # s, the end of the last picture that was read
+        self.since = -inf  # s, where the walk begins
         self.ended = self.drained = False
         self.keyframe_size = 0  # bytes
         self.sizes: deque[tuple[float, int]] = deque(maxlen=60)  # (s, bytes) of the pictures between keyframes
@@ -64,8 +65,12 @@ class Sampler:
         self.current: VideoFrame | None = None
         self.seen = -inf  # s, the last picture that was given out
 
-    def walk(self, step: float) -> Iterator[Sight]:
-        """The first picture, the one shown at every multiple of `step` s, and the cues between, in order."""
+    def walk(self, step: float, since: float = -inf) -> Iterator[Sight]:
+        """The first picture, the one shown at every multiple of `step` s, and the cues between, in order.
+
+        Goes on `since` s where given: the picture shown then is the first.
+        """
+        self.since = self.seen = since
         due = None
         while True:
             # All pictures up to the first one not passed must be known, or a later one would be taken for it.
@@ -75,7 +80,7 @@ class Sampler:
                 return
             first = self.clock(self.known[0])
             # A gap, however long, is crossed in one step: times are only sampled where there are pictures.
-            due = first if due is None else max(due, ceil((first - EXACT) / step) * step)
+            due = max(first, since) if due is None else max(due, ceil((first - EXACT) / step) * step)
             while not self.ended and self.now <= min([due, *self.cues]) + EXACT:
                 self._read()
             if self.cues and self.cues[0] < due:
@@ -112,7 +117,7 @@ class Sampler:
             self.keyframe_size = packet.size
             if time >= self.last_key + SPACING:
                 self.last_key = time
-                insort(self.cues, time)
+                self._remember(time)
             return
         usual = median(size for _, size in self.sizes) if self.sizes else 0
         self.sizes.append((time, packet.size))
@@ -120,7 +125,11 @@ class Sampler:
         # in moving footage the usual packet is a tenth of a keyframe, so that only real cuts reach ten of them.
         if packet.size > max(self.keyframe_size / 8, usual * 10) and time >= self.last_jump + SPACING:
             self.last_jump = time
-            insort(self.cues, time)
+            self._remember(time)
+
+    def _remember(self, cue: float) -> None:
+        if cue >= self.since:
+            insort(self.cues, cue)
 
     def _stood(self, until: float) -> bool:
         before = [size for time, size in self.sizes if until - 1 <= time < until]

@@ -1,6 +1,6 @@
 """Pictures -> the text that stands on them, read by rapidocr, whose models are in its package: no network.
 
-In: the kept frames of a media. Out: passages of kind "screen" that stand as long as their frames.
+In: the kept frames of a media. Out: the text on each; passages of kind "screen" that stand as long as their frames.
 Knows no videos. The only file that imports rapidocr.
 """
 
@@ -10,7 +10,7 @@ import importlib.util
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from io import BytesIO
 from pathlib import Path
@@ -29,17 +29,25 @@ _CLOCK = re.compile(r"\d+(?::\d\d)+")
 _one_load = threading.Lock()
 
 
-def read_screen(folder: Path, frames: Sequence[Frame], progress: Callable[[float], None]) -> list[Passage]:
-    """The text on each frame, a passage a frame that has any; frames in a row with the same text share one.
+def read_screen(folder: Path, frames: Sequence[Frame]) -> Iterator[str]:
+    """The text on each frame, "" where there is none.
 
     Raises ModelError when rapidocr cannot be loaded, StorageError when a picture cannot.
     """
-    passages: list[Passage] = []
-    before = None  # the passage of the frame before
     if frames:
         engine = _load()
-    for number, frame in enumerate(frames):
-        text = _read(engine, folder / frame.image)
+    for frame in frames:
+        yield _read(engine, folder / frame.image)
+
+
+def to_passages(frames: Sequence[Frame], texts: Sequence[str]) -> list[Passage]:
+    """A passage for each frame that has a text; frames in a row with the same text share one.
+
+    `texts`: of the first frames, or of all.
+    """
+    passages: list[Passage] = []
+    before = None  # the passage of the frame before
+    for frame, text in zip(frames, texts, strict=False):
         passage = Passage(frame.start, frame.end, text, "screen") if text else None
         if passage and before and _is_same(before.text, text):
             longer = max(before.text, text, key=len)
@@ -48,8 +56,6 @@ def read_screen(folder: Path, frames: Sequence[Frame], progress: Callable[[float
         if passage:
             passages.append(passage)
         before = passage
-        progress((number + 1) / len(frames))
-    progress(1.0)
     return passages
 
 

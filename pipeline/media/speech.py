@@ -1,12 +1,12 @@
 """Sound -> the words that are spoken in it, with their times, by Whisper (github.com/openai/whisper).
 
-In: mono sound at 16 kHz and the name or file of Whisper's weights. Out: segments in seconds, and the language.
-Knows no videos and no passages. The only file that imports whisper.
+In: mono sound at 16 kHz and the name or file of Whisper's weights. Out: stretch by stretch, segments in seconds, and
+the language. Knows no videos and no passages. The only file that imports whisper.
 """
 
 import os
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,30 +24,29 @@ REPEATS = 2.4  # how well text packs that repeats itself: Whisper's own limit
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard."""
+class Stretch:
+    """What was heard at once: one or two minutes."""
 
+    until: float  # s, up to which all that is loud was heard by now
     segments: tuple[Segment, ...]  # none when nobody speaks
-    language: str  # ISO 639-1, "" when nobody speaks
-    by: str  # such as "whisper base"
+    language: str  # ISO 639-1, of the first words of all; "" while nobody has spoken
 
 
-def hear(sound: "np.ndarray | Iterable[np.ndarray]", model: str, progress: Callable[[float], None]) -> Heard:
-    """The words in sound: float32, mono, 16 kHz, shape (samples,), whole or in blocks that follow on one another.
+def hear(sound: "np.ndarray", model: str, since: float = 0.0, language: str = "") -> Iterator[Stretch]:
+    """The words in sound: float32, mono, 16 kHz, shape (samples,). The last stretch is until the end of the sound.
 
     `model`: a name that Whisper knows (its weights are fetched on first use), the path of a .pt file, or "" for
-    base. Silence is not transcribed: Whisper makes up words there. Raises ModelError when weights cannot be had.
+    base. `since` and `language`: what the last stretch said, where hearing goes on. Silence is not transcribed:
+    Whisper makes up words there. Raises ModelError when weights cannot be had.
     """
-    import numpy as np
-
     weights = require(model)
-    by = f"whisper {weights.name if _is_path(model) else model or DEFAULT}"
-    sound = sound if isinstance(sound, np.ndarray) else np.concatenate([np.zeros(0, np.float32), *sound])
     loud = loud_hops(sound)
-    segments: list[Segment] = []
-    language = ""
     whisper = None
+    length = len(sound) / RATE
     for begin, end in stretches(sound, loud):
+        if end / RATE <= since:
+            continue
+        segments: list[Segment] = []
         whisper = whisper or _load(weights)
         said, spoken = _transcribe(whisper, sound[begin:end], language)
         for start, stop, text in said:
@@ -56,9 +55,13 @@ def hear(sound: "np.ndarray | Iterable[np.ndarray]", model: str, progress: Calla
                 segments.append((start, stop, text))
         if segments:
             language = spoken  # of the first words, and kept: asked again, Whisper wavers on short remarks
-        progress(end / len(sound))
-    progress(1.0)
-    return Heard(tuple(segments), language, by)
+        yield Stretch(end / RATE, tuple(segments), language)
+    yield Stretch(length, (), language)
+
+
+def name(model: str) -> str:
+    """What hears, as a person reads it, such as "whisper base"."""
+    return f"whisper {Path(model).name if _is_path(model) else model or DEFAULT}"
 
 
 def require(model: str) -> Path:
@@ -92,19 +95,28 @@ def available(model: str) -> tuple[bool, str]:
     return False, f"There is no file {path}. Set WHISPER_MODEL to a .pt file, or to a name such as base."
 
 
+def is_on_disk(model: str) -> bool:
+    """Whether the weights are there, told without loading Whisper's code, which takes seconds."""
+    file = {"large": "large-v3", "turbo": "large-v3-turbo"}.get(model, model or DEFAULT)
+    return (Path(model).expanduser() if _is_path(model) else _cache() / f"{file}.pt").is_file()
+
+
 def _find(model: str) -> tuple[Path, str]:
     """(where the weights are or will be, the address they come from or ""). Raises ModelError for an unknown name."""
-    import whisper
-
     if _is_path(model):
         return Path(model).expanduser(), ""
+    import whisper
+
     url = whisper._MODELS.get(model or DEFAULT)  # the only place where the addresses are
     if not url:
         known = ", ".join(whisper.available_models())
         raise ModelError(f"Whisper knows no model {model!r}. Set WHISPER_MODEL to a .pt file, or to one of: {known}.")
     # Whisper's own cache: what was fetched before is found, and the other way round.
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
-    return cache / url.split("/")[-1], url
+    return _cache() / url.split("/")[-1], url
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
 
 
 def _is_path(model: str) -> bool:

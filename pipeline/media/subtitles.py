@@ -111,6 +111,16 @@ def vtt(segments: Iterable[Segment]) -> str:
     return "\n".join(blocks)
 
 
+def srt(segments: Iterable[Segment]) -> str:
+    """The text of a SubRip file."""
+    blocks = []
+    for number, (start, end, text) in enumerate(segments, 1):
+        words = "\n".join(line for line in text.splitlines() if line.strip())
+        span = f"{_clock(start)} --> {_clock(max(end, start + 0.001))}".replace(".", ",")
+        blocks.append(f"{number}\n{span}\n{words}\n")
+    return "\n".join(blocks)
+
+
 def _cues(lines: list[str], is_vtt: bool) -> tuple[list[Segment], int]:
     """(captions, how many more have no readable time). Texts may be empty, times impossible."""
     cues: list[tuple[float, float, list[str]]] = []

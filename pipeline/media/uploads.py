@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.media.disk import is_alive, storage_errors
+from pipeline.media import record
+from pipeline.media.disk import is_alive, is_held, storage_errors
 
-FORGOTTEN = 24 * 3600  # s after which an upload that never became a media is deleted
+FORGOTTEN = 7 * 24 * 3600  # s after which an upload that never became a media is deleted
 
 _UNFINISHED = re.compile(r"\.unfinished-(\d+)-\d+")
 
@@ -52,9 +53,21 @@ def remove(data_dir: Path, media_id: str) -> None:
 
 
 def discard(data_dir: Path, path: Path) -> None:
-    """Delete an uploaded file that no media came of. Any other file is left alone. Raises StorageError."""
-    if path.parent.parent == data_dir / "uploads" and not (data_dir / path.parent.name).exists():
-        remove(data_dir, path.parent.name)
+    """Delete an uploaded file that no media came of, and what was read of it. Any other file is left alone.
+
+    Raises StorageError.
+    """
+    begun = data_dir / path.parent.name
+    if path.parent.parent != data_dir / "uploads" or (begun / record.FILE).exists():
+        return
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
+        if any(path.parent.iterdir()) if path.parent.exists() else is_held(begun):
+            return  # the same content under another name, or read by another process
+    remove(data_dir, path.parent.name)
+    with storage_errors(begun):
+        if begun.exists() and not is_held(begun):
+            shutil.rmtree(begun)
 
 
 def sweep(data_dir: Path) -> None:

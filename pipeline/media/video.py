@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
+JPEG_END = b"\xff\xd9"
 LONGEST_GAP = 3600 * RATE  # samples: an hour of silence is a broken time stamp
 BITMAPS = ("dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "xsub")  # FFmpeg's names
 
@@ -109,12 +111,14 @@ def read_frames(
     """Write the pictures worth keeping, of `fps` a second, as JPEGs into `folder/frames`: (frames, notes).
 
     Each is named by its true time in the video and stands until the next one. Notes say what could not be read.
+    Where the folder holds pictures of a reading that broke off, it goes on from the last of them.
     Raises SourceError when no picture can be decoded, StorageError when one cannot be written.
     """
     facts = probe(path)
-    kept: list[Frame] = []
     with storage_errors(folder):
         (folder / "frames").mkdir(parents=True, exist_ok=True)
+        kept = _kept(folder)
+    since = kept[-1].start if kept else -inf
     with open_media(path) as container:
         stream = best_video(container)
         if not stream:
@@ -127,10 +131,10 @@ def read_frames(
                 progress(min(1.0, max(0.0, sight.time / facts.length)) if facts.length else 0.0)
                 yield sight
 
-        for start, picture in look.choose(watched(tape.sights(decoder, 1 / fps))):
+        for start, picture in look.choose(watched(tape.sights(decoder, 1 / fps, since))):
             start = max(0.0, start)
             image = f"frames/{start:010.3f}.jpg"
-            if kept and kept[-1].image == image:
+            if kept and kept[-1].image >= image:
                 continue
             jpeg = encode_jpeg(picture, stream)
             with storage_errors(folder / image):
@@ -142,6 +146,18 @@ def read_frames(
     frames = [Frame(frame.start, end, frame.image) for frame, end in zip(kept, ends, strict=True)]
     progress(1.0)
     return frames, tape.notes(facts.length) + decoder.notes("picture")
+
+
+def _kept(folder: Path) -> list[Frame]:
+    """The pictures that are there, up to the first that a crash left unfinished."""
+    kept = []
+    for file in sorted((folder / "frames").glob("*.jpg")):
+        with open(file, "rb") as jpeg:
+            jpeg.seek(max(0, file.stat().st_size - len(JPEG_END)))
+            if jpeg.read() != JPEG_END:
+                break
+        kept.append(Frame(float(file.stem), float(file.stem), f"frames/{file.name}"))
+    return kept
 
 
 def read_sound(path: Path, progress: Callable[[float], None] = lambda done: None) -> "tuple[np.ndarray, list[str]]":

@@ -1,223 +1,285 @@
-"""The lower part of the page: questions, answers as they arrive, and the evidence they lean on.
+"""The conversation: questions, answers as they arrive, and what they lean on.
 
-Knows nothing of the player but the times that move it.
+The answers arrive in the library (talks.py); the page only looks. Knows nothing of the player but links to times.
 """
 
-import queue
-import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Mapping
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from pipeline.chat.citations import cue
-from pipeline.chat.markup import neutralise
+from pipeline.chat.exchange import Exchange
+from pipeline.chat.export import to_json, to_markdown
+from pipeline.chat.markup import linked, neutralise
 from pipeline.chat.quotes import NOT_NEAR
-from pipeline.chat.reply import Reply
-from pipeline.errors import PipelineError
+from pipeline.chat.suggest import suggest
+from pipeline.errors import SourceError
+from pipeline.talks import Talk
 from pipeline.times import stamp
-from pipeline.types import Evidence, Frame, Media, Moment, Passage, Turn
-from pipeline.ui.page import Asked, Chat, chat_of, noun, stands_at, time_button
+from pipeline.types import Evidence, Media
+from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
+from pipeline.ui.page import Open, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
 
+BEAT = 0.25  # s between two looks at an answer that arrives
+ASKER, ANSWERER = ":material/person:", ":material/smart_display:"
+PICTURES = ["png", "jpg", "jpeg", "webp"]
 FINISHES = {
     "length": "The answer was cut off at the model's limit.",
     "interrupted": "The answer broke off.",
     "stopped": "You stopped this answer.",
 }
-PICTURES = 3  # shown of one moment
-KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
+DOUBT = "The answer names this time, but nothing that was found lies there."
 
 
-def chat(app: Pipeline, media: Media) -> None:
-    state, key = chat_of(media), f"ask-{media.id}"
-    # A callback, since a question may arrive in a run of the fragment that hears the player: see asked_meanwhile.
-    st.chat_input(f"Ask about this {noun(media)}", key=key, on_submit=ask, args=(media, key))
-    with st.container(key="chat", height=400, border=False, autoscroll=True):
-        if not state.asked:
-            opening(app, media)
-        for number, asked in enumerate(state.asked):
-            with st.chat_message("user"):
-                st.markdown(neutralise(asked.question))
-            with st.chat_message("assistant"):
-                if asked.ended or number < len(state.asked) - 1:
-                    show_answer(app, media, asked, number)
+def chat(app: Pipeline, open: Open) -> None:
+    talk = app.talk(open.asked.id if open.asked else None)
+    scroller = st.container(key="chat", height=400, border=False, autoscroll=False)
+    with st.container(key="ask", horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
+        key = f"ask-{open.key}"
+        # A callback, so that a run which ends meanwhile cannot take along what was sent and is not read yet.
+        st.chat_input(
+            "Ask about this " + noun(open.asked) if open.asked else "Ask about all videos",
+            key=key,
+            accept_file=True,
+            file_type=PICTURES,
+            on_submit=ask,
+            args=(talk, key, open.asked),
+        )
+        keep(app, open, talk)
+    titles = titles_of(app, open)
+    with scroller:
+        if talk.problem:
+            st.warning(neutralise(talk.problem), icon=":material/warning:")
+        if not talk.exchanges:
+            opening(app, open, talk)
+        # The last one may end, or another begin, while this is drawn: one look at them, and all is drawn from it.
+        exchanges = talk.exchanges
+        for number, exchange in enumerate(exchanges):
+            last = number == len(exchanges) - 1
+            if last and st.session_state.get("edited") == (open.key, exchange.asked):
+                with st.chat_message("user", avatar=ASKER):
+                    edit_form(talk, number, exchange)
+                with st.chat_message("assistant", avatar=ANSWERER):
+                    st.markdown(answer_text(open, exchange))
+                continue
+            with st.chat_message("user", avatar=ASKER):
+                question(talk, exchange)
+            with st.chat_message("assistant", avatar=ANSWERER):
+                if exchange.ended:
+                    answer(app, open, talk, exchange, number, titles, last)
                 else:
-                    answer(app, media, state, asked)
+                    arriving(app, open, talk, titles)
 
 
-def ask(media: Media, key: str) -> None:
-    state = chat_of(media)
-    state.asked.append(Asked(st.session_state[key], len(state.asked), stands_at(media)))
-    st.session_state.asked_meanwhile = True
+def last_evidence(app: Pipeline, open: Open) -> Evidence | None:
+    """What was found for the last question."""
+    exchanges = app.talk(open.asked.id if open.asked else None).exchanges
+    return exchanges[-1].evidence if exchanges else None
 
 
-def opening(app: Pipeline, media: Media) -> None:
-    if noun(media) == "transcript":
-        st.caption("Ask what is said, or where something is.")
+@told
+def ask(talk: Talk, key: str, media: Media | None) -> None:
+    sent = st.session_state[key]
+    picture = sent.files[0].getvalue() if sent.files else None
+    try:
+        talk.ask(sent.text, stands_at(media) if media else None, picture)
+    except SourceError as error:  # the field is empty by now
+        raise SourceError(f"{error} Nothing was asked: “{sent.text}”" if sent.text else str(error)) from error
+
+
+def titles_of(app: Pipeline, open: Open) -> Mapping[str, str]:
+    """media id -> title, of all that is asked."""
+    return {one.id: one.title for one in ([open.asked] if open.asked else app.list()[0])}
+
+
+def opening(app: Pipeline, open: Open, talk: Talk) -> None:
+    """What a conversation begins with: what may be asked, and what is off."""
+    if open.library:
+        st.markdown("Ask all your videos at once. Answers name the video, and their times open it.")
+    elif noun(open.asked) == "transcript":
+        st.markdown("Ask what is said, or where something is said.")
     else:
-        st.caption("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
+        st.markdown("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
     if not app.settings.vllm_base_url:
-        st.caption(
-            f"No model is set up, so answers are quotes from the {noun(media)}. Status, in the sidebar, says how."
-        )
+        st.caption("No model is set up, so answers are quotes. Status, on the left, says how to set one up.")
+    if open.asked:
+        with st.container(key="suggestions", gap="xsmall"):
+            for one in suggest(open.asked):
+                st.button(
+                    neutralise(one), key=f"suggest-{one}", icon=":material/chat_bubble:", on_click=talk.ask, args=(one,)
+                )
 
 
-def answer(app: Pipeline, media: Media, state: Chat, asked: Asked) -> None:
-    """Answer the newest question, drawing words as they come. Whatever ends it, what had arrived is kept."""
-    history = [Turn(a.question, a.reply.text, a.evidence) for a in state.asked[: asked.before] if a.reply]
-    asked.ended = True
-    try:
-        with st.spinner(f"Looking through the {noun(media)}…"):
-            at = None if asked.at is None else (media.id, asked.at)
-            asked.reply = app.ask(asked.question, [media.id], history, at=at)
-        words, picture = beside_a_picture(media)
-        seen = asked.evidence
-        beside = picture.empty()
-        show_top_frame(app, seen, beside)
-        with words:
-            not_near(asked.reply)
-        place = words.empty()
-        words.button("Stop", icon=":material/stop_circle:", key="stop")  # any click ends the run: see beats
-        with closing(beats(asked.reply)) as texts:
-            for text in texts:
-                if asked.evidence is not seen:  # what was sent, once it was looked at closer
-                    seen = asked.evidence
-                    show_top_frame(app, seen, beside)
-                place.markdown(neutralise(text) + " ▍")
-    except PipelineError as error:
-        asked.error = str(error)
-    st.rerun()
+# -- one question
 
 
-def beats(reply: Reply) -> Iterator[str]:
-    """The text so far, at each piece and at least four times a second.
-
-    The reply is read beside the page, so that Stop works also while the model is silent: the page notices a click
-    only when it draws. When the page goes away the reply is stopped.
-    """
-    arrived: queue.Queue[BaseException | str | None] = queue.Queue()
-
-    def read() -> None:
-        try:
-            for piece in reply:
-                arrived.put(piece)
-            arrived.put(None)
-        except Exception as error:
-            arrived.put(error)
-
-    threading.Thread(target=read, daemon=True, name="reply").start()
-    try:
-        while True:
-            try:
-                piece = arrived.get(timeout=0.25)
-            except queue.Empty:
-                piece = ""
-            if piece is None:
-                return
-            if isinstance(piece, BaseException):
-                raise piece
-            yield reply.text
-    finally:
-        reply.stop()
+def question(talk: Talk, exchange: Exchange) -> None:
+    picture = talk.picture(exchange)
+    if picture and picture.is_file():
+        st.image(str(picture), width=160, alt="The picture of this question")
+    st.markdown(neutralise(exchange.question) or "Where is this shown?")
 
 
-def show_answer(app: Pipeline, media: Media, asked: Asked, number: int) -> None:
-    if asked.reply:
-        words, picture = beside_a_picture(media)
-        show_top_frame(app, asked.evidence, picture)
-        with words:
-            not_near(asked.reply)
-            st.markdown(neutralise(asked.reply.text) or "_No answer arrived. This is what was found:_")
-            with st.container(horizontal=True, key=f"times-{number}"):
-                for citation in asked.reply.citations:
-                    time_button(media, citation.time, f"cited-{number}-{citation.time}", doubt=not citation.supported)
-        show_evidence(app, media, asked.evidence, number)
-        below(asked)
-    if asked.error:
-        st.error(neutralise(asked.error), icon=":material/error:")
-    if asked.error or not asked.reply or asked.reply.finish != "stop":
-        st.button(
-            "Ask again",
-            key=f"again-{number}",
-            icon=":material/refresh:",
-            on_click=ask_again,
-            args=(media, asked),
-        )
+def edit_form(talk: Talk, number: int, exchange: Exchange) -> None:
+    """The last question, to be asked in other words."""
+
+    def done() -> None:
+        st.session_state.pop("edited", None)
+
+    @told
+    def reword() -> None:
+        done()
+        words = st.session_state.reworded.strip()
+        if words and is_there(talk, number, exchange):
+            talk.edit(number, words)
+
+    with st.form("reword", border=False):
+        st.text_input("Your question", exchange.question, key="reworded")
+        with st.container(horizontal=True):
+            st.form_submit_button("Ask", type="primary", on_click=reword)
+            st.form_submit_button("Cancel", on_click=done)
 
 
-def ask_again(media: Media, asked: Asked) -> None:
-    chat_of(media).asked.append(Asked(asked.question, asked.before, asked.at))
+# -- one answer
 
 
-def not_near(reply: Reply) -> None:
+@st.fragment(run_every=BEAT)
+def arriving(app: Pipeline, open: Open, talk: Talk, titles: Mapping[str, str]) -> None:
+    """The answer that is being given. A fragment of its own: nothing else is drawn while words stream."""
+    exchange = talk.exchanges[-1] if talk.exchanges else None
+    if exchange is None or exchange.ended:
+        st.rerun(scope="app")
+    if exchange.evidence and st.session_state.get("seen") != (open.key, exchange.asked):
+        st.session_state.seen = (open.key, exchange.asked)
+        st.rerun(scope="app")  # once: the timeline shows what was found while the answer is written
+    if exchange.text:
+        not_near(exchange)
+        st.markdown(answer_text(open, exchange) + " ▍")
+    else:
+        where = "all videos" if open.library else f"the {noun(open.asked)}"
+        st.markdown(f":gray[{'Writing…' if exchange.answered_by else f'Looking through {where}…'}]")
+    st.button("Stop", icon=":material/stop_circle:", key="stop", type="tertiary", on_click=talk.stop)
+
+
+def answer(
+    app: Pipeline, open: Open, talk: Talk, exchange: Exchange, number: int, titles: Mapping[str, str], last: bool
+) -> None:
+    evidence = exchange.evidence or Evidence(exchange.question)
+    if exchange.error and not exchange.text:
+        failure(exchange)
+    if exchange.answered_by:
+        not_near(exchange)
+        with st.container(key=f"answer-{number}"):
+            st.markdown(answer_text(open, exchange) or "_No answer arrived. This is what was found:_")
+        pictures(app, open, evidence, titles)
+    if exchange.error and exchange.text:
+        failure(exchange)
+    below(open, exchange)
+    with st.container(horizontal=True, key=f"tools-{number}", gap="xsmall"):
+        if exchange.text and icon("content_copy", "Copy the answer", f"copy-{number}"):
+            st.toast("Copied.")  # player.js did it
+        icon("refresh", "Ask again", f"again-{number}", again, talk, number, exchange)
+        if last and exchange.question:
+            icon("edit", "Edit the question", f"edit-{number}", edit, open, exchange)
+        if exchange.sent and icon("visibility", "What the model saw", f"saw-{number}"):
+            what_the_model_saw(app, talk, exchange)
+    show_evidence(app, open, evidence, titles, number)
+
+
+def failure(exchange: Exchange) -> None:
+    st.error(neutralise(exchange.error), icon=":material/error:")
+
+
+def icon(name: str, words: str, key: str, act: Callable | None = None, *args: object) -> bool:
+    """A small button whose words show where it is pointed at."""
+    return st.button(words, icon=f":material/{name}:", help=words, key=key, type="tertiary", on_click=act, args=args)
+
+
+@told
+def again(talk: Talk, number: int, exchange: Exchange) -> None:
+    if is_there(talk, number, exchange):
+        talk.again(number)
+
+
+def is_there(talk: Talk, number: int, exchange: Exchange) -> bool:
+    """Whether it still stands there: another page may have changed the chat."""
+    return [one.asked for one in talk.exchanges[number : number + 1]] == [exchange.asked]
+
+
+def edit(open: Open, exchange: Exchange) -> None:
+    st.session_state.edited = (open.key, exchange.asked)
+
+
+def answer_text(open: Open, exchange: Exchange) -> str:
+    """Its words with each time a link, those that nothing bears out marked."""
+    from pipeline.chat.citations import check
+
+    citations = exchange.citations or check(exchange.text, exchange.evidence or Evidence(""))
+    playable = not open.asked or noun(open.asked) == "video"
+    doubt = "" if not exchange.ended else DOUBT
+    return linked(
+        exchange.text,
+        {
+            one.time: link(one.time, "" if open.asked else one.media, "" if one.supported else doubt)
+            for one in citations
+            if playable
+        },
+    )
+
+
+def not_near(exchange: Exchange) -> None:
     """Say that a model was given nothing near enough; quotes say so themselves."""
-    if not reply.evidence.near and reply.answered_by != "quotes":
+    if exchange.evidence and not exchange.evidence.near and exchange.answered_by != "quotes":
         st.info(f"{NOT_NEAR} The model was given the nearest that was found.", icon=":material/search_off:")
 
 
-def below(asked: Asked) -> None:
+def below(open: Open, exchange: Exchange) -> None:
     """How the answer came about, and what to know about it."""
-    reply = asked.reply
-    by = "quotes from the video" if reply.answered_by == "quotes" else reply.answered_by
-    how = [f"Answered by {neutralise(by)}."] if reply.text else []
-    if reply.evidence.kind == "now" and asked.at is not None:
-        how.append(f"The player was at {stamp(asked.at)}.")
-    st.caption(" ".join([*how, "" if asked.error else FINISHES.get(reply.finish, "")]))
-    if count := len(reply.uncited):
+    how = []
+    if exchange.text:
+        by = "quotes from the video" if exchange.answered_by == "quotes" else exchange.answered_by
+        how.append(f"Answered by {neutralise(by)}.")
+    if exchange.evidence and exchange.evidence.kind == "now" and exchange.at is not None:
+        how.append(f"The player was at {stamp(exchange.at)}.")
+    if not exchange.error:
+        how.append(FINISHES.get(exchange.finish or "", ""))
+    how += [neutralise(note) for note in (exchange.evidence.notes if exchange.evidence else ())]
+    if words := " ".join(filter(None, how)):
+        st.caption(words)
+    near = exchange.evidence is None or exchange.evidence.near  # else it is said that nothing was found
+    if near and (count := len(exchange.uncited)):
         st.caption(
             f"{count} sentence{'s carry' if count > 1 else ' carries'} no time.",
             help="Nothing shows where these come from:\n\n"
-            + "\n".join(f"- {neutralise(' '.join(sentence.split()))}" for sentence in reply.uncited),
+            + "\n".join(f"- {neutralise(' '.join(sentence.split()))}" for sentence in exchange.uncited),
         )
-    for note in reply.evidence.notes:
-        st.caption(neutralise(note))
 
 
-def show_evidence(app: Pipeline, media: Media, evidence: Evidence, number: int) -> None:
-    if not evidence.moments:
-        return
-    what = "chapter" if evidence.kind == "whole" else "moment"
-    count = f"{len(evidence.moments)} {what}{'s' * (len(evidence.moments) > 1)}"
-    label = f"Evidence: {count}" if evidence.near else f"The nearest that was found: {count}"
-    with st.expander(label, icon=":material/search:"):
-        for rank, moment in enumerate(evidence.moments):
-            show_moment(app, media, moment, f"{number}-{rank}")
+# -- all of it
 
 
-def beside_a_picture(media: Media) -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Where words go, and the picture beside them; all of the width to the words where there are no pictures."""
-    return st.columns([2, 1]) if media.frames else (st.container(), st.container())
-
-
-def show_top_frame(app: Pipeline, evidence: Evidence, place: DeltaGenerator) -> None:
-    if evidence.top_frame:
-        media_id, frame = evidence.top_frame
-        which = "best" if evidence.near else "nearest"
-        show_picture(app, media_id, frame, f"The {which} picture, at {stamp(cue(frame))}", place)
-
-
-def show_picture(app: Pipeline, media_id: str, frame: Frame, caption: str, place: DeltaGenerator) -> None:
-    file = app.picture(media_id, frame)
-    if file.is_file():  # what was looked at closer is not kept for ever
-        place.image(str(file), caption=caption)
-
-
-def show_moment(app: Pipeline, media: Media, moment: Moment, key: str) -> None:
-    pictures, words = st.columns([1, 3]) if moment.frames else (st.container(), st.container())
-    for frame in moment.frames[:PICTURES]:
-        show_picture(app, moment.media, frame, stamp(cue(frame)), pictures)
-    with words:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            time_button(media, cue(moment), f"moment-{key}")
-            if moment.title:
-                st.markdown(f"**{neutralise(moment.title)}**")
-            else:
-                st.caption(neutralise(", ".join(moment.why)))
-        st.markdown("  \n".join(map(line, moment.passages)))
-
-
-def line(passage: Passage) -> str:
-    text = " ".join(passage.text.split())
-    return f"**{stamp(cue(passage))}** {KINDS.get(passage.kind, '')}{neutralise(text)}"
+def keep(app: Pipeline, open: Open, talk: Talk) -> None:
+    """Take the conversation along, or forget it."""
+    name = open.asked.title if open.asked else "All videos"
+    empty = not talk.exchanges  # it is there all the same: the question box is not to become narrower
+    with st.popover("Export or forget", icon=":material/more_vert:", type="tertiary", key="keep", disabled=empty):
+        titles, page = titles_of(app, open), here()
+        st.download_button(
+            "Markdown with pictures",
+            lambda: to_markdown(talk.exchanges, titles, app.picture, talk.picture, page),
+            f"{name} - chat.zip",
+            "application/zip",
+            icon=":material/folder_zip:",
+            width="stretch",
+            on_click="ignore",
+        )
+        st.download_button(
+            "JSON",
+            lambda: to_json(talk.exchanges, titles),
+            f"{name} - chat.json",
+            "application/json",
+            icon=":material/data_object:",
+            width="stretch",
+            on_click="ignore",
+        )
+        st.button("Clear this chat", icon=":material/delete:", width="stretch", on_click=told(talk.clear))

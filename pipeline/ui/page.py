@@ -1,66 +1,78 @@
-"""What the parts of the page share: what was asked about each video, where its player stands, which one is open.
+"""What the parts of the page share: what is open, links to times, where the player stands, what went wrong.
 
-Lives in Streamlit's session state and in the address of the page. Draws nothing but times.
+Lives in Streamlit's session state and in the address of the page. Draws nothing.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from pipeline.chat.reply import Reply
+from pipeline.errors import PipelineError
 from pipeline.media.subtitles import is_subtitles
 from pipeline.times import stamp
-from pipeline.types import Evidence, Media
-from pipeline.workflow import Pipeline
+from pipeline.types import Media
 
 STATES = {"ok": ":green[:material/check_circle:]", "off": ":gray[:material/do_not_disturb_on:]"}
 BROKEN = ":red[:material/error:]"
+LOOK = Path(__file__).with_name("page.css")
+ALL = "all"  # in the address: the whole library is asked
 
 
 @dataclass
-class Asked:
-    """One question on this page, its answer as far as it came, and what went wrong."""
+class Place:
+    """Where the player of one video was put."""
 
-    question: str
-    before: int  # how many questions came before it when it was first asked: what a follow-up leans on
-    at: float | None = None  # s, where the player stood
-    reply: Reply | None = None
-    error: str = ""
-    ended: bool = False
+    seconds: float = 0.0  # s
+    plays: bool = False
+
+
+@dataclass(frozen=True)
+class Open:
+    """What is open on this page."""
+
+    asked: Media | None  # what is asked about; None with `library` False: the start page
+    shown: Media | None  # what the player shows: the same, or of the whole library the last one a time led to
+    library: bool = False  # whether the whole library is asked
 
     @property
-    def evidence(self) -> Evidence:
-        return self.reply.evidence if self.reply else Evidence(self.question)
+    def key(self) -> str:
+        return self.asked.id if self.asked else ALL
 
 
-@dataclass
-class Chat:
-    """What was asked about one video on this page, and where its player was put."""
-
-    asked: list[Asked] = field(default_factory=list)
-    seconds: float = 0.0  # where the player was put
-    jumps: int = 0  # how often a time was clicked: the same time clicked twice moves the player twice
-    plays: bool = True  # whether there is a player for a time to move
-
-
-def chat_of(media: Media) -> Chat:
-    return st.session_state.setdefault("chats", {}).setdefault(media.id, Chat())
+# -- what is open
 
 
 def choose(media_id: str | None) -> None:
-    """Open this video, or with None the start page."""
-    st.session_state.pop("reading", None)
-    if media_id:
-        st.query_params["video"] = media_id
-    else:
-        st.query_params.clear()
+    """Open this video, ALL of them, or with None the start page."""
+    st.session_state.awaited = ""  # nothing else opens by itself then
+    st.query_params.from_dict({"video": media_id} if media_id else {})  # at once: each change is a step of Back
 
 
-def start(app: Pipeline, path: str, again: bool = False) -> None:
-    """Begin to read a source and show how far that is."""
-    st.session_state.reading = str(app.start(path, again).path)
-    st.rerun()
+def place(media_id: str) -> Place:
+    return st.session_state.setdefault("places", {}).setdefault(media_id, Place())
+
+
+def put(media_id: str, seconds: float, plays: bool = True) -> None:
+    """Put the player of a video at a time."""
+    st.session_state.setdefault("places", {})[media_id] = Place(seconds, plays)
+
+
+def stands_at(media: Media) -> float:
+    """Where its player stands (s): where it was last heard of, else where it was put."""
+    at = getattr(st.session_state.get(position_key(media)), "at", None)
+    return place(media.id).seconds if at is None else at
+
+
+def position_key(media: Media | None) -> str:
+    return f"position-{media.id if media else ''}"
+
+
+# -- words and links
 
 
 def noun(media: Media) -> str:
@@ -68,42 +80,40 @@ def noun(media: Media) -> str:
     return "transcript" if is_subtitles(Path(media.source)) else "video"
 
 
-def jump(media: Media, seconds: float) -> None:
-    state = chat_of(media)
-    state.seconds, state.jumps = seconds, state.jumps + 1
+def link(seconds: float, video: str = "", doubt: str = "", words: str = "") -> str:
+    """Markdown for a time that plays from there: see player.js. `doubt` is shown to who points at it."""
+    title = f' "{doubt}"' if doubt else ""
+    return f"[{words or stamp(seconds)}]({address(seconds, video)}{title})"
 
 
-def stands_at(media: Media) -> float | None:
-    """Where its player stands (s): where it was last heard of, or put since; None where neither was."""
-    state = chat_of(media)
-    at, jumps = getattr(st.session_state.get(position_key(media)), "at", None) or (None, 0)
-    return at if jumps == state.jumps else state.seconds
+def here() -> str:
+    """The address of this page, without what is open on it."""
+    parts = urlsplit(st.context.url or "")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def asked_meanwhile() -> bool:
-    """Whether a question was sent that the page has not drawn yet.
-
-    The browser puts what is sent at once into one message, and where a part of it is of a fragment, that alone is run.
-    """
-    return st.session_state.pop("asked_meanwhile", False)
+def address(seconds: float, video: str = "") -> str:
+    """What a link to a time leads to."""
+    return f"#t={seconds:.2f}" + (f"&video={video}" if video else "")
 
 
-def position_key(media: Media) -> str:
-    return f"position-{media.id}"
+def short(text: str, most: int = 90) -> str:
+    """In one line of so many characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
-def time_button(media: Media, seconds: float, key: str, doubt: bool = False) -> None:
-    """A time that moves the player; only a time where there is none."""
-    help = "The answer names this time, but nothing that was found lies there." if doubt else None
-    text = stamp(seconds) + (" not in the evidence" if doubt else "")
-    if not chat_of(media).plays:
-        st.badge(text, icon=":material/help:" if doubt else None, color="orange" if doubt else "blue", help=help)
-        return
-    st.button(
-        text,
-        key=key,
-        icon=":material/help:" if doubt else ":material/play_arrow:",
-        help=help,
-        on_click=jump,
-        args=(media, seconds),
-    )
+# -- what went wrong
+
+
+def told(act: Callable[..., None]) -> Callable[..., None]:
+    """A callback whose PipelineError is shown at the top of the page instead of ending it."""
+
+    @wraps(act)
+    def careful(*args: Any, **kwargs: Mapping[str, Any]) -> None:
+        try:
+            act(*args, **kwargs)
+        except PipelineError as error:
+            st.session_state.trouble = str(error)
+
+    return careful

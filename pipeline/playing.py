@@ -1,0 +1,77 @@
+"""A media -> a file that browsers play, or that a person keeps: the original, or what is cut from it.
+
+In: media, their folders, times. Out: paths; what was cut stays in the folder and is cut once. Knows no index.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.media import clips, video
+from pipeline.media.source import check
+from pipeline.times import stamp
+from pipeline.types import Media
+
+LARGEST = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
+CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
+LEAD = 5.0  # s, before
+LONGEST = 600.0  # s, of a clip to keep: its sound is held in memory
+TAIL = 15.0  # s, after: a moment at its end can be seen to the end
+
+
+@dataclass(frozen=True)
+class Playable:
+    """A file that browsers play."""
+
+    path: Path
+    length: float  # s
+    offset: float = 0.0  # s, the time in the source at which it begins
+    whole: bool = True  # whether it is all of the source
+    why: str = ""  # why it is not the source itself, in words a person reads
+
+
+class Player:
+    """Cuts one file at a time. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._plays: dict[str, bool] = {}  # by media id: whether browsers play the original
+        self._one_cutter = threading.Lock()
+
+    def playable(self, media: Media, folder: Path, seconds: float) -> Playable:
+        """What a browser can play of a media around a time. Raises SourceError, StorageError."""
+        source = Path(media.source)
+        check(source)
+        if media.id not in self._plays:
+            self._plays[media.id] = video.plays_in_browser(video.probe(source))
+        if self._plays[media.id] and source.stat().st_size <= LARGEST:
+            return Playable(source, media.length)
+        why = (
+            "This file is too large to play whole"
+            if self._plays[media.id]
+            else "Browsers cannot play this kind of file"
+        )
+        start = max(0.0, CLIP * (seconds // CLIP) - LEAD)
+        end = min(start + LEAD + CLIP + TAIL, media.length)
+        clip = folder / "clips" / f"{start:08.0f}.mp4"
+        with self._one_cutter:
+            if not clip.exists():
+                clips.cut(source, start, end, clip)
+        return Playable(clip, end - start, start, start == 0 and end >= media.length, why)
+
+    def moment_file(self, media: Media, folder: Path, start: float, end: float, form: str) -> Path:
+        """A moment as a file: `form` is "mp4", "gif", or "jpg" for the picture at its start.
+
+        Raises SourceError, StorageError.
+        """
+        source = Path(media.source)
+        if end - start > LONGEST:
+            raise SourceError(f"A clip of {stamp(end - start)} is too long. Choose {stamp(LONGEST)} or less.")
+        span = f"{start:.1f}" if form == "jpg" else f"{start:.1f}-{end:.1f}"
+        target = folder / "clips" / f"moment-{span}.{form}"
+        with self._one_cutter:
+            if target.exists():
+                return target
+            if form == "jpg":
+                return clips.still(source, start, target)
+            return (clips.animate if form == "gif" else clips.cut)(source, start, end, target)

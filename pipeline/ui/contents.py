@@ -1,0 +1,179 @@
+"""What a video holds, one tab each: its chapters, its transcript, its pictures. All of it leads to a time."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pipeline.chat.citations import cue
+from pipeline.chat.markup import marked, neutralise
+from pipeline.errors import PipelineError
+from pipeline.media import unfinished
+from pipeline.times import stamp
+from pipeline.types import SPOKEN, Frame, Media, Passage
+from pipeline.ui.evidence import time
+from pipeline.ui.page import address, link, noun, stands_at
+from pipeline.words import roots
+from pipeline.workflow import Pipeline
+
+LINES = 300  # of a transcript, on one page
+SHEET = 48  # pictures on one page
+WIDTH = 150  # pixels, of a picture at least
+
+
+def contents(app: Pipeline, media: Media) -> None:
+    with st.container(key="contents"):
+        draws = {"Chapters": chapters, "Transcript": transcript}
+        if noun(media) == "video":
+            draws["Frames"] = frames
+        tabs = st.tabs(list(draws), key=f"tabs-{media.id}", on_change="rerun")
+        for tab, draw in zip(tabs, draws.values(), strict=True):
+            if tab.open:  # the others cost nothing
+                with tab:
+                    draw(app, media)
+
+
+def chapters(app: Pipeline, media: Media) -> None:
+    if len(media.chapters) < 2:
+        if unfinished.parts(media):
+            st.caption("Chapters are made when all of it has been read.")
+        elif media.chapters:
+            st.caption("One stretch about one thing: there are no chapters.")
+        else:
+            st.caption("No chapters were made.")
+        return
+    with st.container(key="panel", height=400, border=False), st.container(key="follow-chapters", gap="xxsmall"):
+        for chapter in media.chapters:
+            st.markdown(f"{time(media, chapter.start)} {neutralise(chapter.title)}")
+
+
+def transcript(app: Pipeline, media: Media) -> None:
+    said = [one for one in media.passages if one.kind in SPOKEN]
+    if not said:
+        coverage = media.coverage.get("speech")
+        st.caption(neutralise(coverage.note if coverage and coverage.note else "Nothing is said in it."))
+        return
+    bar = st.container(horizontal=True, vertical_alignment="center")
+    wanted = bar.text_input(
+        "Search the transcript",
+        placeholder="Search the transcript",
+        label_visibility="collapsed",
+        key=f"seek-{media.id}",
+        icon=":material/search:",
+    )
+    with bar.popover("Download", icon=":material/download:"):
+        downloads(app, media)
+    found = matching(said, wanted)
+    if wanted and not found:
+        st.caption(f"No sentence holds “{neutralise(wanted)}”.")
+        return
+    if wanted:
+        st.caption(f"{len(found)} of {len(said)} sentences")
+    lines = page_of(found, LINES, f"lines-{media.id}-{wanted}", stands_at(media))
+    with st.container(key="panel", height=400, border=False), st.container(key="follow-lines", gap="xxsmall"):
+        for one in lines:
+            st.markdown(f"{time(media, one.start)} {marked(' '.join(one.text.split()), roots(wanted))}")
+
+
+def matching(said: Sequence[Passage], wanted: str) -> list[Passage]:
+    """Those with all the words wanted, in any form, or with exactly what was typed."""
+    if not (typed := " ".join(wanted.lower().split())):
+        return list(said)
+    asked = roots(wanted)
+    return [one for one in said if typed in " ".join(one.text.lower().split()) or (asked and asked <= roots(one.text))]
+
+
+def page_of(items: Sequence, size: int, key: str, at: float) -> Sequence:
+    """One page of the items; at first the one that holds the time `at`."""
+    if len(items) <= size:
+        return items
+    here = next((n for n, one in enumerate(items) if one.end > at), 0)
+    pages = -(-len(items) // size)
+    number = st.pagination(pages, default=here // size + 1, key=key)
+    return items[(number - 1) * size : number * size]
+
+
+def downloads(app: Pipeline, media: Media) -> None:
+    for form in ("vtt", "srt", "txt"):
+        st.download_button(
+            f".{form}",
+            lambda form=form: app.transcript(media.id, form),
+            f"{media.title}.{form}",
+            key=f"get-{form}",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
+def frames(app: Pipeline, media: Media) -> None:
+    if not media.frames:
+        coverage = media.coverage.get("frames")
+        st.caption(neutralise(coverage.note if coverage and coverage.note else "It holds no pictures."))
+        return
+    key = f"alike-{media.id}"
+    if alike := st.session_state.get(key):
+        similar(app, media, alike, key)
+        return
+    shown = page_of(media.frames, SHEET, f"sheet-{media.id}", stands_at(media))
+    with st.container(key="panel", height=400, border=False), st.grid(min_column_width=WIDTH, gap="small"):
+        for frame in shown:
+            with st.container(gap="xxsmall"):
+                picture(app, media.id, frame, link_to="")
+                st.button(
+                    "Find similar",
+                    key=f"like-{frame.image}",
+                    type="tertiary",
+                    icon=":material/image_search:",
+                    on_click=st.session_state.update,
+                    args=({key: frame},),
+                )
+
+
+def similar(app: Pipeline, media: Media, frame: Frame, key: str) -> None:
+    """What looks like one picture, in the whole library."""
+    st.button("All frames", icon=":material/arrow_back:", type="tertiary", on_click=st.session_state.pop, args=(key,))
+    with st.container(key="panel", height=400, border=False):
+        if (file := app.picture(media.id, frame)).is_file():
+            with st.container(horizontal=True):
+                st.image(str(file), f"like {stamp(cue(frame))}", width=WIDTH)
+        try:
+            with st.spinner("Comparing pictures…"):
+                found = app.similar(media.id, frame)
+        except PipelineError as error:
+            st.error(neutralise(str(error)), icon=":material/error:")
+            return
+        if not found:
+            st.caption("Nothing elsewhere in the library looks like it.")
+        with st.grid(min_column_width=WIDTH, gap="small"):
+            for media_id, one, _ in found:
+                other = media_id != media.id
+                picture(app, media_id, one, media_id if other else "", app.get(media_id).title if other else "")
+
+
+def picture(app: Pipeline, media_id: str, frame: Frame, link_to: str, title: str = "") -> None:
+    """A picture that leads to its time."""
+    file, at = app.picture(media_id, frame), cue(frame)
+    if file.is_file():
+        caption = f"{stamp(at)} {neutralise(title)}"
+        st.image(str(file), caption, width="stretch", link=address(at, link_to), alt=f"The picture at {stamp(at)}")
+
+
+def covers(app: Pipeline) -> None:
+    """Every video that is asked, where none plays yet."""
+    with st.grid(min_column_width=160, key="covers"):
+        for media in app.list()[0]:
+            with st.container(gap="xxsmall"):
+                cover(app, media, link_to=address(0.0, media.id) if noun(media) == "video" else None)
+                title = neutralise(media.title) if media.frames else link(0.0, media.id, words=neutralise(media.title))
+                st.caption(f"{stamp(media.length)} · {title}")
+
+
+def cover(app: Pipeline, media: Media, width: int | str = "stretch", link_to: str | None = None) -> None:
+    """The picture that stands for a video, or a sign of what it is."""
+    file = app.picture(media.id, media.frames[len(media.frames) // 3]) if media.frames else None
+    if file and file.is_file():
+        st.image(str(file), width=width, link=link_to, alt=f"Play {media.title}" if link_to else "")
+    else:
+        with st.container(key=f"blank-{width}-{media.id}", width=width, horizontal_alignment="center"):
+            st.markdown(
+                ":gray[:material/subtitles:]" if noun(media) == "transcript" else ":gray[:material/graphic_eq:]"
+            )

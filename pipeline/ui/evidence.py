@@ -1,0 +1,110 @@
+"""What an answer leans on: the pictures and moments that were found, and exactly what a model was sent."""
+
+import json
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pipeline.chat.citations import cue
+from pipeline.chat.exchange import Exchange
+from pipeline.chat.markup import marked, neutralise
+from pipeline.talks import Talk
+from pipeline.times import stamp
+from pipeline.types import Evidence, Frame, Media, Moment, Passage
+from pipeline.ui.moments import save
+from pipeline.ui.page import Open, address, link, noun, short
+from pipeline.words import roots
+from pipeline.workflow import Pipeline
+
+MOST = 6  # pictures below an answer
+LONGEST = 400  # characters of one passage: a page full of small print is not read here
+KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
+
+
+def pictures(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping[str, str]) -> None:
+    """The top frame and the best of the other moments, each leading to its time."""
+    found = [(one.media, frame) for rank in (0, 1) for one in evidence.moments for frame in one.frames[rank : rank + 1]]
+    if not (shown := [one for one in dict.fromkeys(found) if app.picture(*one).is_file()][:MOST]):
+        return
+    several = len({media for media, _ in shown}) > 1
+    with st.grid(min_column_width=95, gap="small"):
+        for media_id, frame in shown:
+            at = cue(frame)
+            of = f" {neutralise(titles.get(media_id, ''))}" if several else ""
+            st.image(
+                str(app.picture(media_id, frame)),
+                f"{stamp(at)}{of}",
+                width="stretch",
+                link=address(at, "" if open.asked else media_id),
+                alt=f"The picture at {stamp(at)}",
+            )
+
+
+def show_evidence(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping[str, str], number: int) -> None:
+    there = [one for one in evidence.moments if one.media in titles]
+    if not there:
+        return
+    what = "chapter" if evidence.kind == "whole" else "moment"
+    count = f"{len(there)} {what}{'s' * (len(there) > 1)}"
+    label = f"Evidence: {count}" if evidence.near else f"The nearest that was found: {count}"
+    wanted = roots(evidence.question)
+    with st.expander(label, icon=":material/search:", type="compact"):
+        for rank, moment in enumerate(there):
+            show_moment(app, open, moment, wanted, titles, f"{number}-{rank}")
+        if gone := len(evidence.moments) - len(there):
+            st.caption(f"{gone} more, of videos that were removed since.")
+
+
+def show_moment(
+    app: Pipeline, open: Open, moment: Moment, wanted: set[str], titles: Mapping[str, str], key: str
+) -> None:
+    video = "" if open.asked else moment.media
+    media = open.asked or app.get(moment.media)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+        name = f"**{neutralise(moment.title)}**" if moment.title else f":gray[{neutralise(', '.join(moment.why))}]"
+        of = f"{neutralise(titles.get(moment.media, ''))} · " if video else ""
+        st.markdown(f"{time(media, cue(moment), video)} {of}{name}", width="stretch")
+        if noun(media) == "video" and st.button(
+            "Save or share this moment",
+            icon=":material/ios_share:",
+            help="Save or share this moment",
+            key=f"save-{key}",
+            type="tertiary",
+        ):
+            save(app, media, moment.start, moment.end)
+    st.markdown("  \n".join(line(media, one, video, wanted) for one in moment.passages))
+
+
+def time(media: Media, seconds: float, video: str = "") -> str:
+    """A time in Markdown: a link where there is something to play."""
+    return f"**{stamp(seconds)}**" if noun(media) == "transcript" and not video else link(seconds, video)
+
+
+def line(media: Media, passage: Passage, video: str, wanted: set[str]) -> str:
+    text = marked(short(passage.text, LONGEST), wanted)
+    return f"{time(media, cue(passage), video)} {KINDS.get(passage.kind, '')}{text}"
+
+
+@st.dialog("What the model saw", width="large", icon=":material/visibility:")
+def what_the_model_saw(app: Pipeline, talk: Talk, exchange: Exchange) -> None:
+    """The messages that were sent, word for word, with their pictures."""
+    st.caption(f"Sent to {neutralise(exchange.answered_by)}, word for word.")
+    for message in exchange.sent:
+        st.markdown(f"**{message['role']}**")
+        content = message["content"]
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            if part["type"] == "text":
+                st.code(part["text"], language=None, wrap_lines=True)
+            elif part.get("added"):
+                show(talk.picture(exchange), "the picture of the question")
+            elif part["type"] == "picture":
+                show(app.picture(part["media"], Frame(part["time"], part["time"], part["file"])), stamp(part["time"]))
+            else:
+                st.code(json.dumps(part), language="json")
+
+
+def show(file: object, caption: str) -> None:
+    if file and file.is_file():
+        st.image(str(file), caption, width=320)
+    else:
+        st.caption(f"A picture ({caption}) that is no longer kept.")

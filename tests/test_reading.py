@@ -1,0 +1,265 @@
+"""Reading that holds nobody up: it is asked about before it is done, goes on where it stopped, waits its turn."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import SUBTITLES, read_here
+from make_film import make_film
+from tiny_whisper import make_checkpoint
+
+from pipeline import build
+from pipeline.errors import MediaNotFound, ReadingCancelled
+from pipeline.media import disk, reading
+from pipeline.media import folder as folders
+from pipeline.media.video import identify
+from pipeline.readings import Reading, Readings
+from pipeline.settings import Settings
+from pipeline.types import Progress
+from pipeline.worker import Worker
+
+Report = Callable[[Progress], None]
+
+
+class Killed(BaseException):
+    """What the kill of a worker is to the steps: nothing after it is done."""
+
+
+def kill_at(step: str, fraction: float) -> Report:
+    def report(progress: Progress) -> None:
+        if progress.step == step and progress.fraction > fraction:
+            raise Killed
+
+    return report
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three minutes of voice on four slides; what Whisper hears of it is in no file."""
+    slides = [(0.0, "Harbour bridge"), (45.0, "Steel cables"), (90.0, "An elephant"), (135.0, "The library")]
+    return make_film(
+        tmp_path_factory.mktemp("talk") / "talk.mp4", seconds=180, fps=2, size=(240, 136), slides=slides, counter=False
+    )
+
+
+@pytest.fixture(scope="session")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_checkpoint(tmp_path_factory.mktemp("whisper") / "tiny.pt"))
+
+
+@pytest.fixture(scope="session")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 s without words or sound, three pictures: text on screen takes long to read."""
+    return make_film(tmp_path_factory.mktemp("slides") / "slides.mp4", seconds=24, counter=False, sound=False)
+
+
+def test_a_row_that_was_put_off_the_list_late_takes_no_new_reading_along():
+    gate, dropped = threading.Event(), []
+    readings = Readings(lambda reading: gate.wait(60), dropped.append)
+    readings.add(Path("/first.mp4"), False, None)
+    stale = readings.add(Path("/talk.mp4"), False, None)
+    stale.cancel()
+    new = readings.add(Path("/talk.mp4"), False, None)
+    stale.forget()
+    assert readings.by_path["/talk.mp4"] is new
+    assert not dropped
+    gate.set()
+
+
+def test_a_transcript_is_cancelled_too(settings, tmp_path):
+    worker = Worker(tmp_path / "talk.srt", settings)
+    report = worker.while_wanted(lambda progress: None)
+    report(Progress("text", 0.0))
+    worker.cancel()
+    with pytest.raises(ReadingCancelled):
+        report(Progress("text", 0.5))
+
+
+@pytest.fixture
+def hearing(settings: Settings, whisper: str) -> Settings:
+    """Whisper is there, and text on screen is not read."""
+    return replace(settings, whisper_model=whisper, screen_text=False)
+
+
+def test_a_reading_that_was_killed_goes_on_in_mid_speech(talk, hearing, tmp_path):
+    with pytest.raises(Killed):
+        read_here(talk, hearing, kill_at("speech", 0.5))
+    folder = hearing.data_dir / identify(talk)
+    before = (folder / "speech.jsonl").read_bytes()
+    broken_off = folders.load(folder)
+    speech = broken_off.coverage["speech"]
+    assert speech.state == "partly"
+    assert 0 < speech.until < 180
+    assert speech.note.startswith("Heard ")
+    assert "of 3:00. Read it again to go on." in speech.note
+    assert any(one.kind == "speech" for one in broken_off.passages)
+
+    told: list[Progress] = []
+    media = read_here(talk, hearing, told.append)
+    assert (folder / "speech.jsonl").read_bytes().startswith(before)
+    assert next(one for one in told if one.step == "speech").fraction > 0.25
+    assert not [one for one in told if one.step == "frames"]
+    assert media.coverage["speech"].state == "read"
+    assert media.coverage["speech"].until is None
+    assert max(one.end for one in media.passages) > 150
+
+    whole = read_here(talk, replace(hearing, data_dir=tmp_path / "other"))
+    assert media == whole
+
+
+def test_a_reading_that_was_killed_goes_on_with_the_pictures_and_their_texts(slides, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MINUTE", 0.0)  # every text is told at once
+    settings = replace(settings, frames_per_second=0.25)
+    with pytest.raises(Killed):
+        read_here(slides, settings, kill_at("frames", 0.7))
+    folder = settings.data_dir / identify(slides)
+    assert not (folder / "media.json").exists()
+    (*_, last) = sorted((folder / "frames").iterdir())
+    last.write_bytes(last.read_bytes()[:100])  # killed while it was written
+    told: list[Progress] = []
+    with pytest.raises(Killed):
+        read_here(slides, settings, lambda progress: told.append(progress) or kill_at("screen", 0.5)(progress))
+    assert 0.2 < told[0].fraction < 0.9
+    so_far = folders.load(folder)
+    assert so_far.coverage["screen"].state == "partly"
+    assert 0 < so_far.coverage["screen"].until < 24
+    assert [one.text for one in so_far.passages if one.kind == "screen"] == ["Photosynthesis"]
+    seen = (folder / "screen.jsonl").read_bytes()
+    media = read_here(slides, settings)
+    assert (folder / "screen.jsonl").read_bytes().startswith(seen)
+    assert media == read_here(slides, replace(settings, data_dir=tmp_path / "other"))
+
+
+def test_what_was_read_so_far_is_asked_about_and_nothing_is_called_missing(talk, hearing):
+    with pytest.raises(Killed):
+        read_here(talk, hearing, kill_at("speech", 0.5))
+    pipeline = build(hearing)
+    with disk.hold(hearing.data_dir / identify(talk)):  # as its worker does
+        media = pipeline.list()[0][0]
+        assert media.coverage["speech"].state == "reading"
+        assert media.coverage["speech"].note.endswith("of 3:00 so far.")
+        found = pipeline.find("Who measured the steel cables?")
+        assert any("cables" in one.text for one in found.moments[0].passages)
+        nowhere = pipeline.find("Which football club bought the goalkeeper?")
+    pipeline.close()
+    assert nowhere.near
+    (note,) = nowhere.notes
+    assert note.startswith("talk: heard ")
+    assert note.endswith(" of 3:00 so far.")
+
+
+def test_what_was_read_before_stays_until_the_new_is_whole(slides, settings):
+    before = read_here(slides, settings)
+    library = build(settings)
+    settings = replace(settings, frames_per_second=0.25)
+    with pytest.raises(Killed):
+        read_here(slides, settings, kill_at("screen", 0.3), again=True)
+    assert library.list()[0] == [before]
+    assert library.find("chlorophyll").moments
+    told: list[Progress] = []
+    after = read_here(slides, settings, told.append, again=True)
+    assert not [one for one in told if one.step == "frames"]  # of the reading that was killed
+    assert library.list()[0] == [after]
+    assert after.coverage["frames"].by == "0.25 pictures a second"
+    assert not [path for path in settings.data_dir.iterdir() if path.name.startswith(".reading")]
+    library.close()
+
+
+@contextmanager
+def kept_waiting(path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The reading of this source, by whomever, waits until the end of the block."""
+    monkeypatch.setattr(disk, "PATIENCE", 60.0)
+    folders.make(settings.data_dir / identify(path))
+    with disk.hold(settings.data_dir / identify(path)):
+        yield
+
+
+def test_what_is_removed_while_it_is_read_stays_removed(talk, hearing):
+    pipeline = build(hearing)
+
+    def remove_at_speech(progress: Progress) -> None:
+        if progress.step == "speech" and pipeline.list()[0]:
+            pipeline.remove(identify(talk))
+
+    with pytest.raises(MediaNotFound, match="removed while it was read"):
+        read_here(talk, hearing, remove_at_speech)
+    assert pipeline.list() == ([], [])
+    pipeline.close()
+    assert not (hearing.data_dir / identify(talk)).exists()
+
+
+def wait(reading: Reading) -> None:
+    for thread in threading.enumerate():
+        if thread.name == "reading sources":
+            thread.join(timeout=120)
+    assert reading.done
+
+
+def test_one_source_is_read_at_a_time_and_one_that_waits_can_be_taken_out(settings, tmp_path, monkeypatch):
+    pipeline = build(settings)
+    paths = []
+    for name in ("first", "second", "third"):
+        paths.append(tmp_path / f"{name}.srt")
+        paths[-1].write_text(SUBTITLES.replace("plants", name))
+    with kept_waiting(paths[0], settings, monkeypatch):
+        first, second, third = (pipeline.start(path) for path in paths)
+        assert pipeline.start(paths[2]) is third
+        assert [one.queued for one in (first, second, third)] == [0, 1, 2]
+        second.cancel()
+        assert [one.queued for one in (first, second, third)] == [0, 0, 1]
+        assert second.done
+        assert second.cancelled
+    wait(third)
+    assert {one.title for one in pipeline.list()[0]} == {"first", "third"}
+    assert third.media_id
+    pipeline.close()
+
+
+def test_a_reading_is_cancelled_kept_and_gone_on_with(talk, hearing):
+    pipeline = build(replace(hearing, frames_per_second=2))
+    reading = pipeline.start(talk)
+    seen = threading.Event()
+    show = reading.show
+
+    def cancel_at_speech(progress: Progress) -> None:
+        show(progress)
+        if progress.step == "speech" and not seen.is_set():
+            seen.set()
+            threading.Thread(target=reading.cancel).start()
+
+    reading.show = cancel_at_speech
+    wait(reading)
+    assert reading.cancelled
+    assert reading.error is None
+    media = pipeline.get(reading.media_id)
+    assert media.coverage["speech"].state == "partly"
+    assert media.frames
+    again = pipeline.start(talk)
+    wait(again)
+    assert again.error is None
+    assert not again.cancelled
+    assert "frames" not in again.progress
+    assert pipeline.get(again.media_id).coverage["speech"].state == "read"
+    pipeline.close()
+
+
+def test_an_upload_that_is_cancelled_before_it_can_be_asked_about_is_gone_once_forgotten(settings, film, monkeypatch):
+    pipeline = build(settings)
+    words = pipeline.upload("words.srt", io.BytesIO(SUBTITLES.encode()))
+    with open(film, "rb") as content:
+        uploaded = pipeline.upload("film.mp4", content)
+    with kept_waiting(words, settings, monkeypatch):
+        busy, waiting = pipeline.start(words), pipeline.start(uploaded)
+        waiting.cancel()
+    wait(busy)
+    assert uploaded.exists()  # it can still be gone on with
+    for one in (busy, waiting):
+        one.forget()
+    assert not pipeline.readings
+    assert not uploaded.exists()
+    assert words.exists()
+    pipeline.close()
