@@ -104,7 +104,7 @@ def load(folder: Path) -> Media:
         with storage_errors(file):
             facts = file.stat()
             media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
-        if any(one.state == "reading" for one in media.coverage.values()) and not is_held(folder):
+        if unfinished.is_under_way(media) and not is_held(folder):
             media = unfinished.at_rest(media)  # who read it is gone
         return _with_sentences(media, folder) if written_in == 1 else media
     except StorageError as error:

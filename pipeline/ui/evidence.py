@@ -7,6 +7,7 @@ import streamlit as st
 
 from pipeline.chat.citations import cue
 from pipeline.chat.exchange import Exchange
+from pipeline.chat.export import KINDS
 from pipeline.chat.markup import marked, neutralise
 from pipeline.talks import Talk
 from pipeline.times import stamp
@@ -18,7 +19,6 @@ from pipeline.workflow import Pipeline
 
 MOST = 6  # pictures below an answer
 LONGEST = 400  # characters of one passage: a page full of small print is not read here
-KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
 
 
 def pictures(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping[str, str]) -> None:
