@@ -15,6 +15,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ LITE_FILE = "library.db"
 CONNECT_SECONDS = 8
 STARTING_SECONDS = 60  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
 CALL_SECONDS = 60  # a call that is not answered by then fails
+# Without a limit of its own pymilvus tries a call that fails up to 75 times, which takes three and a half minutes.
+PATIENCE = {"search": 15, "query": 15, "query_iterator": 30, "upsert": 30, "delete": 30}  # s, by pymilvus's own names
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 ROWS_A_CALL = 1000
 IMAGE = "image"
@@ -157,7 +160,7 @@ class Stores:
             analyzer = BM25BuiltInFunction(analyzer_params=ANALYZERS[kind])
             words = {"enable_sparse": True, "sparse_embedding_function": analyzer}
         with self.errors():
-            if self._client.has_collection(name):
+            if self._client.has_collection(name, timeout=CONNECT_SECONDS):
                 self._check_dimension(name, dimension)
             else:
                 self.check_room()
@@ -171,6 +174,8 @@ class Stores:
                 **self._connection,
                 **words,
             )
+            for call, seconds in PATIENCE.items():
+                setattr(store.client, call, partial(getattr(store.client, call), timeout=seconds))
         self._open[kind] = store
         return store
 
@@ -220,7 +225,8 @@ class Stores:
         with self.errors():
             for kind, dimensions in self.existing().items():
                 for dimension in dimensions:
-                    self._client.drop_collection(collection_name(kind, self._names[kind], dimension))
+                    name = collection_name(kind, self._names[kind], dimension)
+                    self._client.drop_collection(name, timeout=CALL_SECONDS)
             for store in self._open.values():
                 store.client.close()
             self._open.clear()
@@ -245,6 +251,11 @@ class Stores:
             yield
         except (MilvusException, grpc.RpcError) as error:
             raise LibraryError(self._words(error)) from error
+        except IndexError as error:  # LlamaIndex takes the first result of an answer that holds none
+            raise LibraryError(
+                f"{self.where} sent an answer without content. Try again; if that does not help, see its log. "
+                "Nothing that was read is lost."
+            ) from error
 
     def _words(self, error: Exception) -> str:
         said = " ".join(_codes(error))
@@ -257,12 +268,22 @@ class Stores:
             )
         if "UNAUTHENTICATED" in said or "PERMISSION_DENIED" in said:
             return f"The Milvus server {self.where} refused the token. Check MILVUS_TOKEN."
-        if "UNAVAILABLE" in said or "DEADLINE_EXCEEDED" in said:
-            return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI."
-        return f"The Milvus server {self.where} failed: {_first_line(error)}. Its log says more; check MILVUS_URI."
+        again = "Nothing that was read is lost."
+        if "DEADLINE_EXCEEDED" in said:
+            return (
+                f"The Milvus server {self.where} did not answer in time. Check that it runs and is not overloaded, "
+                f"then try again. {again}"
+            )
+        if "UNAVAILABLE" in said or "Fail connecting" in str(error):
+            return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI. {again}"
+        if "RESOURCE_EXHAUSTED" in said or "rate limit" in str(error).lower():
+            return f"The Milvus server {self.where} allows no more requests for now. Wait a little, then try again. {again}"
+        if "UNIMPLEMENTED" in said:
+            return f"What answers at {self.where} is no Milvus server of version 2.5 or later. Check MILVUS_URI."
+        return f"The Milvus server {self.where} failed: {_first_line(error)}. See its log, or check MILVUS_URI. {again}"
 
     def _check_dimension(self, name: str, dimension: int) -> None:
-        fields = self._client.describe_collection(name)["fields"]
+        fields = self._client.describe_collection(name, timeout=CONNECT_SECONDS)["fields"]
         found = next((field["params"].get("dim") for field in fields if field["name"] == "embedding"), None)
         if found != dimension:
             raise LibraryError(
@@ -292,7 +313,9 @@ def _codes(error: BaseException) -> Iterator[str]:
 
 
 def _first_line(error: Exception) -> str:
+    """What Milvus said, without what pymilvus tells of its own tries and channels."""
     text = str(getattr(error, "message", "") or getattr(error, "details", lambda: "")() or error)
+    text = re.sub(r"^\[\w+\] Retry [^,]*, (?:StatusCode\.\w+, |message=)?", "", text).partition(", channel_state=")[0]
     return (text.strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
