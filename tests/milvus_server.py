@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,9 +151,7 @@ class Gateway:
 
         class Handler(grpc.GenericRpcHandler):
             def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-                return grpc.unary_unary_rpc_method_handler(
-                    lambda request, call: gateway._answer(details, request, call)
-                )
+                return grpc.unary_unary_rpc_method_handler(partial(gateway._answer, details))
 
         self._server = grpc.server(ThreadPoolExecutor(4), handlers=(Handler(),))
         self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"

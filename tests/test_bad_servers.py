@@ -10,7 +10,6 @@ from test_index import found, write
 from pipeline.errors import LibraryError
 from pipeline.search import stores
 from pipeline.search.index import Index
-from pipeline.settings import Settings
 
 TOKEN = "root:very-private-token"
 NAMES = map(str, itertools.count())
@@ -62,6 +61,7 @@ def gateway(milvus):
 
 
 def words(index, folders):
+    index.sync(folders)
     return [hit.item.text for hit in found(index.search("alpha", list(folders)), "words")]
 
 
@@ -92,12 +92,10 @@ def test_a_wire_that_fails_is_one_line_and_costs_nothing(wire, library, fault, l
     wire.set(fault)
     for _ in ("a search on an open connection", "one that must be opened anew"):
         with pytest.raises(LibraryError) as caught:
-            index.sync(folders)
-            index.search("alpha")
+            words(index, folders)
         assert line in str(caught.value)
         assert "\n" not in str(caught.value)
     wire.set("")
-    index.sync(folders)
     assert words(index, folders) == ["alpha speech"]
 
 
@@ -112,7 +110,7 @@ FAULTS = {
     "PERMISSION_DENIED": r"refused the token\. Check MILVUS_TOKEN",
     "UNIMPLEMENTED": r"is no Milvus server of version 2\.5 or later\. Check MILVUS_URI",  # 404
     "NOT_FOUND": r"failed: told to.*See its log",
-    "RESOURCE_EXHAUSTED": r"allows no more requests for now\. Wait a little",  # 429
+    "RESOURCE_EXHAUSTED": r"is overloaded\. Wait a little",  # 429
     "INTERNAL": r"failed: told to.*See its log",  # 500
     "UNAVAILABLE": r"cannot be reached\. Start it",
     b"": "sent an answer without content",
@@ -122,14 +120,13 @@ FAULTS = {
 
 @pytest.mark.parametrize(("fault", "line"), FAULTS.items())
 def test_a_server_that_fails_is_one_line_and_costs_nothing(gateway, library, fault, line):
-    index, folders, there = library(gateway.url)
+    index, folders, _ = library(gateway.url)
     gateway.fault, gateway.calls = fault, ("Search",)
     with pytest.raises(LibraryError, match=line) as caught:
         index.search("alpha")
     assert len(gateway.answered) < 40, "not tried without end"
     assert TOKEN not in f"{caught.value}{caught.value.__cause__}"
     gateway.fault = None
-    index.sync(folders)
     assert words(index, folders) == ["alpha speech"]
 
 

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.chat.call import Call, Deadlines, Line
+from pipeline.chat.call import Call, Deadlines
 from pipeline.chat.endpoint import Endpoint, Refused, UnknownModel, Wordless
 from pipeline.chat.pictures import data_url, size
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.errors import AnswerError, StorageError
+from pipeline.line import Line
 from pipeline.settings import Settings
 from pipeline.types import Frame, Passage, Progress
 

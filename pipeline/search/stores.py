@@ -277,7 +277,7 @@ class Stores:
         if "UNAVAILABLE" in said or "Fail connecting" in str(error):
             return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI. {again}"
         if "RESOURCE_EXHAUSTED" in said or "rate limit" in str(error).lower():
-            return f"The Milvus server {self.where} allows no more requests for now. Wait a little, then try again. {again}"
+            return f"The Milvus server {self.where} is overloaded. Wait a little, then try again. {again}"
         if "UNIMPLEMENTED" in said:
             return f"What answers at {self.where} is no Milvus server of version 2.5 or later. Check MILVUS_URI."
         return f"The Milvus server {self.where} failed: {_first_line(error)}. See its log, or check MILVUS_URI. {again}"
