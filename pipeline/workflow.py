@@ -16,6 +16,7 @@ from pipeline import estimate, finding, matching
 from pipeline.chat import intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
+from pipeline.disk import hold, storage_errors
 from pipeline.errors import (
     BeingRead,
     LibraryBusy,
@@ -30,7 +31,6 @@ from pipeline.finding import Lists
 from pipeline.looking import look_closer
 from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
-from pipeline.media.disk import hold, storage_errors
 from pipeline.playing import Playable, Player
 from pipeline.readings import Reading, Readings
 from pipeline.search import embeddings, late, moments, rerank, vectors
