@@ -149,6 +149,8 @@ def media_folders(data_dir: Path) -> list[Path]:
                     found.append(((folder / RECORD).stat().st_mtime_ns, folder))
                 except (FileNotFoundError, NotADirectoryError):
                     continue  # not a media, or removed just now by another process
+                except OSError:  # to load it says why; it hides no other
+                    found.append((0, folder))
     return [folder for _, folder in sorted(found, reverse=True)]
 
 
