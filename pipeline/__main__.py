@@ -240,9 +240,8 @@ def _remove(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 def _reindex(pipeline: Pipeline, options: argparse.Namespace) -> int:
     with _ProgressLine() as line:
-        count = pipeline.reindex(line.show)
+        count, problems = pipeline.reindex(line.show)
     print(f"indexed {count} videos")
-    problems = pipeline.list()[1]
     for problem in problems:
         _say_error(problem)
     return int(bool(problems))

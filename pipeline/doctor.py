@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk import storage_errors
 from pipeline.errors import LibraryBusy, PipelineError
-from pipeline.media.disk import storage_errors
 from pipeline.workflow import Pipeline
 
 LOW_DISK = 1_000_000_000  # bytes; an hour of video takes about 100 MB

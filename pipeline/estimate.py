@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pipeline.chat import captions
 from pipeline.chat.tokens import image_tokens, text_tokens
+from pipeline.disk import write_whole
 from pipeline.errors import StorageError
 from pipeline.media import screen, speech, subtitles, unfinished, video
-from pipeline.media.disk import write_whole
 from pipeline.media.picture import LONG_SIDE
 from pipeline.search import embeddings
 from pipeline.settings import Settings

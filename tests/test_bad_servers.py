@@ -24,7 +24,7 @@ def milvus(tmp_path_factory):
 @pytest.fixture
 def short(monkeypatch):
     """The same deadlines, shorter."""
-    monkeypatch.setattr(stores, "PATIENCE", dict.fromkeys(stores.PATIENCE, 1))
+    monkeypatch.setattr(stores, "CALL_SECONDS", 1)
     monkeypatch.setattr(stores, "CONNECT_SECONDS", 2)
 
 

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([ROOT / "app.py", *(ROOT / "pipeline").rglob("*.py")])
 ROOMS = ("pipeline.media", "pipeline.search", "pipeline.chat")
-BASE = ("pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words", "pipeline.line")
+BASE = (
+    "pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words", "pipeline.line",
+    "pipeline.disk",
+)  # fmt: skip
 HEAVY = {
     "av": "media/container.py",
     "moviepy": "media/clips.py",

@@ -5,8 +5,6 @@ Knows neither why the stretch was chosen nor what is kept of it for later.
 """
 
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -15,8 +13,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from pipeline.disk import write_whole
 from pipeline.media.container import Decoder, Tape, best_video, open_media
-from pipeline.media.disk import storage_errors
 from pipeline.media.look import CELLS, glance, looks_same
 from pipeline.media.picture import LONG_SIDE, QUALITY, upright
 from pipeline.media.sampling import EXACT, Sight
@@ -117,7 +115,7 @@ class _Seen:
         out = BytesIO()
         image.save(out, "JPEG", quality=QUALITY)
         frame = Frame(time, time, f"{FOLDER}/{time:010.3f}.jpg")
-        write(self.folder / frame.image, out.getvalue())
+        write_whole(self.folder / frame.image, out.getvalue())
         self.found.append(frame)
         self.open = True
         self.made += 1
@@ -149,16 +147,3 @@ def _cells_of(file: Path) -> "np.ndarray | None":
             return _cells(image)
     except OSError:
         return None  # gone or damaged: nothing looks like it
-
-
-def write(path: Path, content: bytes) -> None:
-    """Whole or not at all, whoever else writes the same. Raises StorageError."""
-    with storage_errors(path):
-        handle, beside = tempfile.mkstemp(prefix=".", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise

@@ -6,7 +6,6 @@ Knows not why the stretch was chosen.
 """
 
 import errno
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import SourceError
+from pipeline.disk import scratch, storage_errors, whole
+from pipeline.errors import SourceError, StorageError
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
-from pipeline.media.disk import storage_errors
 from pipeline.media.picture import upright
 from pipeline.media.video import probe
 
@@ -48,8 +47,7 @@ def cut(source: Path, start: float, end: float, target: Path) -> Path:
         sound = _sound(source, start, start + clip.duration)
         if sound is not None:
             clip = clip.with_audio(AudioArrayClip(sound, fps=SOUND_RATE))
-        voice = unfinished.with_suffix(".m4a")
-        try:
+        with scratch(target.with_suffix(".m4a")) as voice:
             clip.write_videofile(
                 str(unfinished),
                 fps=rate,
@@ -61,8 +59,6 @@ def cut(source: Path, start: float, end: float, target: Path) -> Path:
                 logger=None,
             )
             _require_whole(unfinished)
-        finally:
-            voice.unlink(missing_ok=True)
     return target
 
 
@@ -114,17 +110,14 @@ def _stretch(source: Path, start: float, end: float, long_side: int) -> "Iterato
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """A file beside the target, moved there when all went well."""
-    unfinished = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield unfinished
-            os.replace(unfinished, target)
-        except OSError as error:
+            with whole(target) as unfinished:
+                yield unfinished
+        except StorageError as error:
             # MoviePy gives FFmpeg's words, not its error number.
             raise OSError(errno.ENOSPC, "disk full") if "No space left" in str(error) else error  # noqa: B904
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def ffmpeg_version() -> str:

@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
+from pipeline.disk import storage_errors, write_whole
 from pipeline.errors import SourceError
 from pipeline.media import burst
-from pipeline.media.disk import storage_errors
 from pipeline.media.video import identify, probe
 from pipeline.times import stamp
 from pipeline.types import Frame, Media
@@ -58,8 +58,8 @@ def look(
             looked[number], made, until = burst.decode(media, folder, start, end, deadline, most)
             most -= made
             if until >= end:
-                record = json.dumps([(f.start, f.end, f.image) for f in looked[number]]).encode()
-                burst.write(_record(folder, start, end), record)
+                record = json.dumps([(f.start, f.end, f.image) for f in looked[number]])
+                write_whole(_record(folder, start, end), record)
             elif until > start:
                 span = f"{stamp(start)} to {stamp(until)}"
                 notes.append(f"Looked closer at {span} only: the rest, to {stamp(end)}, would take too long.")

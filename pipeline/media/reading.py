@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.disk import append_line, read_lines
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import language as languages
 from pipeline.media import passages, screen, speech, subtitles, video
-from pipeline.media.disk import append_line, read_lines
 from pipeline.media.source import check
 from pipeline.media.unfinished import broken_off, under_way
 from pipeline.settings import Settings
