@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.errors import SettingsError
 
 TEXT_EMBEDDINGS = ("local", "mistral", "openai")
+SHORTEST_PASSWORD = 8  # characters
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Settings:
     vllm_api_key: str = field(default="", repr=False)
     vllm_model: str = "mistralai/Pixtral-12B-2409"
     captions: bool = False  # let that model describe each kept frame once, when a video is read
+    app_password: str = field(default="", repr=False)  # the page asks for it; "" asks for none
+    app_users: str = ""  # e-mail addresses, with commas, of whom Streamlit's own login lets in; "" is all it knows
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
@@ -66,6 +69,10 @@ class Settings:
                 "CAPTIONS is on and no model is named that could describe the pictures. "
                 "Set VLLM_BASE_URL to an OpenAI-compatible endpoint, or set CAPTIONS=off."
             )
+        if 0 < len(self.app_password) < SHORTEST_PASSWORD:
+            raise SettingsError(
+                f"APP_PASSWORD is shorter than {SHORTEST_PASSWORD} characters: it is soon guessed. Give a longer one."
+            )
         for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
             value = getattr(self, name)
             if value and not value.startswith(("http://", "https://")):
@@ -78,6 +85,11 @@ class Settings:
                     f"{name.upper()} holds a user name or password. Give the address without it, "
                     "and the key in the setting beside it."
                 )
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Whom Streamlit's own login lets in, in small letters; none is everyone it knows."""
+        return frozenset(one.strip().lower() for one in self.app_users.split(",") if one.strip())
 
     @property
     def text_embedding_kind(self) -> str:
@@ -101,6 +113,11 @@ class Settings:
             if text:
                 given[setting.name] = _parse(setting, text)
         return cls(**given)
+
+
+def password(environ: Mapping[str, str] | None = None) -> str:
+    """APP_PASSWORD alone: the page is locked also where another setting is wrong."""
+    return (os.environ if environ is None else environ).get("APP_PASSWORD", "").strip()
 
 
 def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path:
