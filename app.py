@@ -6,6 +6,7 @@ below, whose door every request comes through.
 """
 
 import contextlib
+import logging
 import sys
 from pathlib import Path
 
@@ -13,8 +14,7 @@ import streamlit as st
 from dotenv import load_dotenv
 from starlette.middleware import Middleware
 
-from pipeline import build
-from pipeline.chat.markup import neutralise
+from pipeline import build, logs
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings, password
 from pipeline.types import Media
@@ -23,7 +23,7 @@ from pipeline.ui.adding import welcome
 from pipeline.ui.chatting import chat, last_evidence
 from pipeline.ui.contents import contents, covers
 from pipeline.ui.library import library
-from pipeline.ui.page import ALL, LOOK, Open, put
+from pipeline.ui.page import ALL, LOOK, Open, failed, put
 from pipeline.ui.status import status
 from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
@@ -58,7 +58,7 @@ def main() -> None:
         else:
             welcome(app)
     except PipelineError as error:
-        st.error(neutralise(str(error)), icon=":material/error:")
+        failed(error)
 
 
 def what_is_open(app: Pipeline) -> Open:
@@ -92,7 +92,7 @@ def start_at(media: Media, asked: str) -> None:
 def trouble() -> None:
     """What the last click did not do, and why."""
     if said := st.session_state.pop("trouble", ""):
-        st.error(neutralise(said), icon=":material/error:")
+        failed(said)
 
 
 def watching(app: Pipeline, open: Open) -> None:
@@ -116,6 +116,7 @@ if __name__ == "__main__":
     main()
 else:
     load_dotenv(ENV)
+    logs.begin(logging.WARNING)
     if reason := door.refusal(st.get_option("server.address"), bool(password()) or door.has_login()):
         sys.exit(reason)
     origins = st.get_option("server.corsAllowedOrigins")
