@@ -40,6 +40,7 @@ def check_all(pipeline: Pipeline) -> list[Check]:
         ("answers", _answers),
         ("captions", _captions),
         ("video files", _files),
+        ("page", _page),
     ]
     return [_checked(part, check, pipeline) for part, check in checks]
 
@@ -198,6 +199,17 @@ def _files(pipeline: Pipeline) -> Check:
             "Put the files back, or read them from where they are now: nothing is read twice.",
         )
     return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
+
+
+def _page(pipeline: Pipeline) -> Check:
+    if pipeline.settings.app_password:
+        return Check("page", "ok", "asks for a password")
+    return Check(
+        "page",
+        "off",
+        "opens to this machine alone, unless Streamlit's own login is set up",
+        "To open it to a network set APP_PASSWORD, then start it with --server.address=0.0.0.0, behind https.",
+    )
 
 
 def _some(titles: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ TOP = (  # what puts the rooms together
     "pipeline.workflow", "pipeline.readings", "pipeline.steps", "pipeline.worker", "pipeline.pace", "pipeline.estimate",
     "pipeline.finding", "pipeline.looking", "pipeline.matching", "pipeline.talks", "pipeline.playing",
     "pipeline.doctor", "pipeline.evaluate", "pipeline.questions", "pipeline.metrics", "pipeline.tables",
-    "pipeline.__main__",
+    "pipeline.logs", "pipeline.__main__",
 )  # fmt: skip
 
 
