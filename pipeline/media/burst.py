@@ -1,26 +1,29 @@
 """One stretch of a video -> its pictures that differ from one another and from those of the index.
 
-In: a Media that may be opened, its folder, a stretch in s. Out: Frames, the new ones written as JPEGs below `closer/`.
+In: a video that may be opened, the frames that stand in a stretch of it, their folder. Out: Frames, the new ones
+written as JPEGs below `closer/`.
 Knows neither why the stretch was chosen nor what is kept of it for later.
 """
 
 import math
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from pipeline.media.container import Decoder, Tape, best_video, open_media
-from pipeline.media.disk import storage_errors
+from pipeline.media.disk import is_alive, storage_errors
 from pipeline.media.look import CELLS, glance, looks_same
 from pipeline.media.picture import LONG_SIDE, QUALITY, upright
 from pipeline.media.sampling import EXACT, Sight
-from pipeline.types import Frame, Media
+from pipeline.media.source import USUAL
+from pipeline.settings import Limits
+from pipeline.types import Frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +37,14 @@ LOST = 100  # pictures that may be lost before the first good one
 
 
 def decode(
-    media: Media, folder: Path, start: float, end: float, deadline: float, most: int
+    source: Path,
+    standing: list[Frame],
+    folder: Path,
+    start: float,
+    end: float,
+    deadline: float,
+    most: int,
+    limits: Limits = USUAL,
 ) -> tuple[list[Frame], int, float]:
     """(what the stretch shows, in order; the number of new pictures; until when it was looked at, s).
 
@@ -43,10 +53,10 @@ def decode(
     """
     step = next(step for longest, step in STEPS if end - start <= longest)
     until, before = start, None
-    with open_media(Path(media.source)) as container:
+    with open_media(source, limits) as container:
         stream = best_video(container)
-        seen = _Seen(media, folder, start, end, stream)
-        sights = _sights(Tape(container, stream), Decoder(stream), start, step)
+        seen = _Seen(standing, folder, start, end, stream)
+        sights = _sights(Tape(container, stream), Decoder(stream, limits), start, step)
         while monotonic() < deadline and seen.made < most:
             sight = next(sights, None)
             if sight and not _is_good(sight):
@@ -89,10 +99,9 @@ def _sights(tape: Tape, decoder: Decoder, start: float, step: float) -> Iterator
 class _Seen:
     """The different pictures of one stretch, so far."""
 
-    def __init__(self, media: Media, folder: Path, start: float, end: float, stream: "VideoStream") -> None:
+    def __init__(self, standing: list[Frame], folder: Path, start: float, end: float, stream: "VideoStream") -> None:
         self.folder, self.stream = folder, stream
-        self.inside = [f for f in media.frames if start <= f.start < end]
-        standing = [f for f in media.frames if f.start < end and f.end > start]
+        self.inside = [f for f in standing if start <= f.start < end]
         self.index = [(cells, f) for f in standing if (cells := _cells_of(folder / f.image)) is not None]
         self.glances: list[np.ndarray] = []
         self.found: list[Frame] = []
@@ -154,11 +163,17 @@ def _cells_of(file: Path) -> "np.ndarray | None":
 def write(path: Path, content: bytes) -> None:
     """Whole or not at all, whoever else writes the same. Raises StorageError."""
     with storage_errors(path):
-        handle, beside = tempfile.mkstemp(prefix=".", dir=path.parent)
+        beside = path.with_name(f".{path.name}.{get_ident()}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            beside.write_bytes(content)
             os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what processes that ended while they wrote left unfinished."""
+    for path in folder.glob(".*"):
+        pid = path.name.rpartition(".")[2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            path.unlink(missing_ok=True)
