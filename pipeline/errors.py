@@ -22,6 +22,10 @@ into these; anything that is not a PipelineError is a bug and keeps its tracebac
 class PipelineError(Exception):
     """Base of every error that a user can do something about."""
 
+    def __init__(self, message: object = "") -> None:
+        # One line that any terminal can show, whatever bytes the name of a file has.
+        super().__init__("".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(message)))
+
 
 class SettingsError(PipelineError):
     """A setting is wrong, or names something that is not there."""

@@ -8,16 +8,18 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.chat import captions
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.disk import write_whole
 from pipeline.errors import StorageError
-from pipeline.media import screen, speech, subtitles, unfinished, video
+from pipeline.media import guard, screen, speech, subtitles, unfinished, video
 from pipeline.media.picture import LONG_SIDE
+from pipeline.media.source import check, is_inside
 from pipeline.search import embeddings
-from pipeline.settings import Settings
+from pipeline.settings import Limits, Settings
 from pipeline.types import Estimate, Media, Progress
 
 FILE = "speeds.json"  # by step: s of work and how much was done in it, of the last few readings
@@ -48,16 +50,17 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     """
     if before and not unfinished.parts(before):
         return Estimate(before.length, {}, 0, {}, ("It was read before; only what is missing is done.",))
+    check(path, settings.limits)
+    touched = path.stat()
     if subtitles.is_subtitles(path):
-        size = path.stat().st_size if path.is_file() else 0
-        return Estimate(0.0, {"text": (1.0, 5.0)}, 20 * size, {})
-    facts = video.probe(path)
+        return Estimate(0.0, {"text": (1.0, 5.0)}, 20 * touched.st_size, {})
+    facts = _facts(path, touched.st_size, touched.st_mtime_ns, touched.st_ctime_ns, settings.limits)
     costs = _costs(settings)
     notes = []
     sampled = max(1.0, facts.length * settings.frames_per_second) if facts.has_video else 0.0
     pictures = (len(before.frames),) * 2 if before else (math.ceil(KEPT[0] * sampled), math.ceil(KEPT[1] * sampled))
     steps = {"frames": _span(costs["frames"], facts.length, facts.length)} if sampled and not before else {}
-    written = _is_written(path, facts)
+    written = _is_written(path, facts, settings.limits)
     if facts.has_video and settings.screen_text and screen.available()[0]:
         steps["screen"] = _span(costs["screen"], *(_left(before, "screen") * many for many in pictures))
     if written:
@@ -82,6 +85,12 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
         tokens=_tokens(facts, settings, pictures, bool(written or "speech" in steps)),
         notes=tuple(notes),
     )
+
+
+@lru_cache(maxsize=1000)
+def _facts(path: Path, size: int, changed: int, touched: int, limits: Limits) -> video.Facts:
+    """Of a file as it is now: pages ask again and again."""
+    return guard.run(video.probe, path, limits=limits)
 
 
 def together(estimates: Sequence[Estimate]) -> Estimate:
@@ -168,9 +177,9 @@ def _left(before: Media | None, part: str) -> float:
     return 0.0 if until is None or not before.length else max(0.0, 1 - until / before.length)
 
 
-def _is_written(path: Path, facts: video.Facts) -> str:
+def _is_written(path: Path, facts: video.Facts, limits: Limits) -> str:
     """Where what is said stands written, "" where it does not seem to."""
-    beside = subtitles.find_beside(path)
+    beside = [one for one in subtitles.find_beside(path) if is_inside(one, limits)]
     if beside:
         return beside[0].name
     return "the subtitles inside the file" if any(codec not in video.BITMAPS for _, codec, _ in facts.subtitles) else ""

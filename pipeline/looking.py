@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.chat import intent
-from pipeline.errors import SourceError, StorageError
+from pipeline.errors import ReadingStopped, SourceError, StorageError
 from pipeline.media import closer
 from pipeline.search import fitting
 from pipeline.settings import Settings
@@ -44,13 +44,15 @@ def look_closer(
             continue
         first = evidence.top_frame[1] if not any(one.frames for one in moments) else None
         try:
-            looked, cut = closer.look(get(moment.media), [_stretch(moment)], folder(moment.media), left)
+            looked, cut = closer.look(
+                get(moment.media), [_stretch(moment)], folder(moment.media), left, limits=settings.limits
+            )
             left = SECONDS / 3  # of the next: most of the time is the best moment's
             chosen, how = fitting.best(
                 evidence.question, looked[0], folder(moment.media), settings, most, first, motion
             )
             notes += [*cut, *([how] if how == fitting.BY_LOOKS else [])]
-        except (SourceError, StorageError) as error:
+        except (SourceError, StorageError, ReadingStopped) as error:
             notes.append(str(error))
             chosen = [frame for frame in moment.frames if frame != first][:most]
         moments.append(replace(moment, frames=(*filter(None, [first]), *chosen)))

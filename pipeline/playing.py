@@ -3,13 +3,18 @@
 In: media, their folders, times. Out: paths; what was cut stays in the folder and is cut once. Knows no index.
 """
 
+import os
+import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk import delete, hold, is_held, put, storage_errors
 from pipeline.errors import SourceError
-from pipeline.media import clips, video
-from pipeline.media.source import check
+from pipeline.media import clips, guard, video
+from pipeline.media.source import USUAL, check
+from pipeline.settings import Limits
 from pipeline.times import stamp
 from pipeline.types import Media
 
@@ -17,6 +22,7 @@ LARGEST = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
 LEAD = 5.0  # s, before
 LONGEST = 600.0  # s, of a clip to keep: its sound is held in memory
+WORKSHOP = ".cutting-"  # a folder beside the clips, in which one is made; then the id of the process
 TAIL = 15.0  # s, after: a moment at its end can be seen to the end
 
 
@@ -34,16 +40,17 @@ class Playable:
 class Player:
     """Cuts one file at a time. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = USUAL) -> None:
+        self._limits = limits
         self._plays: dict[str, bool] = {}  # by media id: whether browsers play the original
         self._one_cutter = threading.Lock()
 
     def playable(self, media: Media, folder: Path, seconds: float) -> Playable:
         """What a browser can play of a media around a time. Raises SourceError, StorageError."""
         source = Path(media.source)
-        check(source)
+        check(source, self._limits)
         if media.id not in self._plays:
-            self._plays[media.id] = video.plays_in_browser(video.probe(source))
+            self._plays[media.id] = video.plays_in_browser(guard.run(video.probe, source, limits=self._limits))
         if self._plays[media.id] and source.stat().st_size <= LARGEST:
             return Playable(source, media.length)
         why = (
@@ -56,7 +63,7 @@ class Player:
         clip = folder / "clips" / f"{start:08.0f}.mp4"
         with self._one_cutter:
             if not clip.exists():
-                clips.cut(source, start, end, clip)
+                self._make(clips.cut, source, (start, end), clip)
         return Playable(clip, end - start, start, start == 0 and end >= media.length, why)
 
     def moment_file(self, media: Media, folder: Path, start: float, end: float, form: str) -> Path:
@@ -73,5 +80,26 @@ class Player:
             if target.exists():
                 return target
             if form == "jpg":
-                return clips.still(source, start, target)
-            return (clips.animate if form == "gif" else clips.cut)(source, start, end, target)
+                return self._make(clips.still, source, (start,), target)
+            return self._make(clips.animate if form == "gif" else clips.cut, source, (start, end), target)
+
+    def _make(self, work: Callable[..., Path], source: Path, times: tuple[float, ...], target: Path) -> Path:
+        """Let a clip be made in a folder of its own, and move it to the target when it is whole.
+
+        What a process that was killed left of one goes.
+        """
+        workshop = target.parent / f"{WORKSHOP}{os.getpid()}"
+        with storage_errors(target):
+            target.parent.mkdir(exist_ok=True)  # not its parents: a media that was removed stays removed
+            for left in target.parent.glob(f"{WORKSHOP}*"):
+                if not is_held(left):
+                    delete(left)
+            workshop.mkdir()
+        try:
+            with hold(workshop):
+                made = workshop / target.name
+                guard.run(work, source, *times, made, limits=self._limits, length=times[-1] - times[0])
+                put(made, target)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+        return target

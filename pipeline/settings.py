@@ -16,6 +16,25 @@ from pipeline.errors import SettingsError
 TEXT_EMBEDDINGS = ("local", "mistral", "openai")
 SHORTEST_PASSWORD = 8  # characters
 SHORTEST_SECRET = 4  # characters; what is shorter stands in many words, and is no key
+BOUNDS = {
+    "max_file_gb": (0.001, 1_000_000),
+    "max_hours": (0.01, 200),  # the names of pictures hold 277
+    "max_megapixels": (0.1, 1000),
+    "max_pictures": (1, 1_000_000),
+    "decode_memory_gb": (1, 1000),  # less does not start
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which files may be opened, and how far they are decoded. Errors name the setting that a number comes from."""
+
+    roots: tuple[Path, ...] = (Path("/"),)  # files lie in one of these folders: MEDIA_ROOTS
+    size: float = 50e9  # bytes of a file: MAX_FILE_GB
+    length: float = 24 * 3600.0  # s: MAX_HOURS
+    pixels: float = 64e6  # of one picture: MAX_MEGAPIXELS
+    pictures: int = 20_000  # that are kept of one video: MAX_PICTURES
+    memory: float = 4 * 2.0**30  # bytes, of the process that decodes: DECODE_MEMORY_GB
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,12 @@ class Settings:
     captions: bool = False  # let that model describe each kept frame once, when a video is read
     app_password: str = field(default="", repr=False)  # the page asks for it; "" asks for none
     app_users: str = ""  # e-mail addresses, with commas, of whom Streamlit's own login lets in; "" is all it knows
+    media_roots: tuple[Path, ...] = ()  # sources lie in these folders, or in data_dir; () is the home folder
+    max_file_gb: float = 50.0  # GB, of one source
+    max_hours: float = 24.0  # h, of one source
+    max_megapixels: float = 64.0  # of one picture
+    max_pictures: float = 20_000  # kept of one video
+    decode_memory_gb: float = 4.0  # GiB, of the process that decodes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser().absolute())
@@ -49,6 +74,11 @@ class Settings:
             raise SettingsError(
                 f"FRAMES_PER_SECOND is {self.frames_per_second:g}. Give a number above 0 and at most 30, such as 0.2."
             )
+        roots = [*(self.media_roots or _home()), self.data_dir]
+        object.__setattr__(self, "media_roots", tuple(dict.fromkeys(_folder(one) for one in roots)))
+        for name, (least, most) in BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise SettingsError(f"{name.upper()} is {getattr(self, name):g}. Give a number of {least} to {most:,}.")
         if self.text_embedding and self.text_embedding not in TEXT_EMBEDDINGS:
             raise SettingsError(
                 f"TEXT_EMBEDDING is {shown(self.text_embedding)}. "
@@ -112,6 +142,18 @@ class Settings:
             return "openai"
         return "mistral" if self.mistral_api_key else "local"
 
+    @property
+    def limits(self) -> Limits:
+        """Which files may be opened, and how far they are decoded."""
+        return Limits(
+            self.media_roots,
+            self.max_file_gb * 1e9,
+            self.max_hours * 3600,
+            self.max_megapixels * 1e6,
+            int(self.max_pictures),
+            self.decode_memory_gb * 2**30,
+        )
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment (or the given mapping). Empty values count as not set.
@@ -158,7 +200,23 @@ def shown(value: str) -> str:
 SECRETS = tuple(setting.name.upper() for setting in dataclasses.fields(Settings) if not setting.repr)
 
 
-def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path:
+def _home() -> tuple[Path, ...]:
+    try:
+        return (Path.home(),)
+    except RuntimeError:  # a user without one
+        return ()
+
+
+def _folder(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:  # "~someone"
+        raise SettingsError(f"MEDIA_ROOTS names {path}, which is nobody's home. Give the folder itself.") from None
+
+
+def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path | tuple[Path, ...]:
+    if setting.type == tuple[Path, ...]:
+        return tuple(Path(one) for one in text.split(os.pathsep) if one.strip())
     if setting.type is bool:
         if text.lower() in ("on", "1", "true", "yes"):
             return True

@@ -16,7 +16,7 @@ from pipeline.chat import captions, naming
 from pipeline.disk import copy_whole, delete, hold, storage_errors
 from pipeline.errors import AnswerError, EmbeddingError, MediaNotFound, ModelError, PipelineError, StorageError
 from pipeline.media import folder as folders
-from pipeline.media import look, reading, subtitles, unfinished, video
+from pipeline.media import guard, look, reading, subtitles, unfinished, video
 from pipeline.search import chapters, embeddings, vectors
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Passage, Progress
@@ -38,7 +38,7 @@ def read(path: Path, settings: Settings, again: bool, report: Report, ready: Rea
     read: the next call (again one that reads anew, where that broke off) embeds and describes only what is missing.
     What has no captions yet is embedded all the same.
     """
-    media_id = video.identify(path)
+    media_id = video.identify(path, settings.limits)
     home = settings.data_dir / media_id
     before = _read_before(home)
     if before and not again:
@@ -76,7 +76,8 @@ def _read_into(
             how += f" {settings.screen_text} {settings.whisper_model} {beside}"
         folders.begin(folder, path, how)  # else it was begun, and has a record
         media = _read_before(folder)
-    facts = None if media or subtitles.is_subtitles(path) else video.probe(path)
+    written = media or subtitles.is_subtitles(path)
+    facts = None if written else guard.run(video.probe, path, limits=settings.limits)
     length = (media or facts).length if media or facts else 0.0
     known = {"length": length, "pictures": len(media.frames) if media else 0}
     coverage: dict[str, Coverage] = {}

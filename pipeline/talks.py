@@ -24,6 +24,8 @@ from pipeline.chat.reply import Reply
 from pipeline.disk import storage_errors, write_whole
 from pipeline.errors import PipelineError, StorageError
 from pipeline.media import added
+from pipeline.media.source import USUAL
+from pipeline.settings import Limits
 from pipeline.types import Evidence, Turn
 
 FILE = "chat.json"
@@ -61,12 +63,13 @@ class Talk:
     problem: what was wrong with what was kept, or with keeping it, in words a person reads; "" for nothing.
     """
 
-    def __init__(self, folder: Path, ask: Ask) -> None:
+    def __init__(self, folder: Path, ask: Ask, limits: Limits = USUAL) -> None:
         """Take up the conversation that is kept in this folder, or begin one. Raises StorageError."""
         self.problem = ""
         self.exchanges: tuple[Exchange, ...] = ()
         self._folder = folder
         self._ask = ask
+        self._limits = limits  # of pictures that are added
         self._lock = threading.RLock()
         self._answering: _Answering | None = None
         self._closed = False
@@ -79,7 +82,7 @@ class Talk:
 
         at: s, where the player stands. Raises SourceError for a picture that cannot be used, StorageError.
         """
-        jpeg = added.to_jpeg(picture) if picture is not None else None
+        jpeg = added.to_jpeg(picture, self._limits) if picture is not None else None
         with self._lock:
             self.stop()
             name = self._keep_picture(jpeg) if jpeg else ""

@@ -34,8 +34,8 @@ class Worker:
     def __init__(self, path: Path, settings: Settings, again: bool = False) -> None:
         self._name = path.name
         job = {"path": str(path), "again": again, "settings": dataclasses.asdict(settings)}
-        job["settings"] |= {"data_dir": str(settings.data_dir), "app_password": ""}
-        self._job = json.dumps(job)
+        job["settings"] |= {"app_password": ""}
+        self._job = json.dumps(job, default=str)  # folders as text
         self._pace = Pace(settings)
         self._process: subprocess.Popen | None = None
         self._cancelled = False

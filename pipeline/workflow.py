@@ -64,7 +64,7 @@ class Pipeline:
         self._opening = threading.Lock()
         self._syncing = threading.Lock()
         self._warming: threading.Thread | None = None
-        self._player = Player()
+        self._player = Player(settings.limits)
         self._talks: dict[str, Talk] = {}  # by media id; "" is of the whole library
         self._one_talk = threading.Lock()
         with storage_errors(settings.data_dir):
@@ -81,7 +81,7 @@ class Pipeline:
 
     def sources(self, path: str | Path) -> Sequence[Path]:
         """The file at a path, or all videos and transcripts of a folder. Raises SourceError."""
-        return sources.sources(_absolute(path))
+        return sources.sources(_absolute(path), self.settings.limits)
 
     def ingest(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source and bring the index up to date. What was read before is not read twice.
@@ -251,7 +251,7 @@ class Pipeline:
         alone: then it is asked where it is shown.
         Raises LibraryError, EmbeddingError, MediaNotFound; SourceError for a picture that cannot be used.
         """
-        jpeg = added.to_jpeg(picture) if picture is not None else None
+        jpeg = added.to_jpeg(picture, self.settings.limits) if picture is not None else None
         ids = None if media_ids is None else [self.get(media_id).id for media_id in media_ids]
         at = at and (self.get(at[0]).id, at[1])
         known = self.index()
@@ -365,7 +365,7 @@ class Pipeline:
             return quotes.answer(evidence, self._titles(evidence))
         from pipeline.chat import decide, vision
 
-        jpeg = added.to_jpeg(picture) if picture is not None else None
+        jpeg = added.to_jpeg(picture, self.settings.limits) if picture is not None else None
         meant = None if jpeg else decide.decide(self.settings, question, follows=bool(history))
         evidence = self.find(question, media_ids, history, limit, at, meant=meant, picture=jpeg)
         found(evidence)
@@ -394,7 +394,7 @@ class Pipeline:
             if (talk := self._talks.get(key)) and talk.exchanges and not talk.is_kept():
                 talk.close()  # another process removed the video, and it was read anew
                 talk = None
-            self._talks[key] = talk or Talk(folder, ask)
+            self._talks[key] = talk or Talk(folder, ask, self.settings.limits)
             return self._talks[key]
 
     def _titles(self, evidence: Evidence) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from pipeline.media import clips, video
 
 def read(path: Path, folder: Path, fps: float = 0.2):
     return video.read_frames(path, folder, fps, lambda done: None)
+
+
+def hear(path: Path):
+    with tempfile.TemporaryFile() as file:
+        notes = video.read_sound(path, file.fileno(), path.parent)
+        file.seek(0)
+        return np.frombuffer(file.read(), np.float32), notes
 
 
 def number(folder: Path, frame) -> int:
@@ -148,7 +156,7 @@ def test_progress_grows_to_one(tmp_path, film):
 
 def test_sound_keeps_its_times_where_it_sets_in_late(tmp_path):
     film = make_film(tmp_path / "a.mkv", seconds=8, start=5, sound_from=2)
-    sound, notes = video.read_sound(film)
+    sound, notes = hear(film)
     assert not notes
     assert sound.dtype == np.float32
     assert len(sound) == pytest.approx(8 * 16_000, abs=1600)
@@ -159,12 +167,12 @@ def test_sound_keeps_its_times_where_it_sets_in_late(tmp_path):
 def test_a_film_without_sound_gives_none_and_sound_without_film_no_frames(tmp_path):
     silent = make_film(tmp_path / "a.mp4", seconds=1, sound=False)
     assert not video.probe(silent).has_audio
-    assert len(video.read_sound(silent)[0]) == 0
+    assert len(hear(silent)[0]) == 0
     alone = sound_of(make_film(tmp_path / "b.mp4", seconds=5), tmp_path / "alone.m4a")
     facts = video.probe(alone)
     assert (facts.has_video, facts.has_audio) == (False, True)
     assert read(alone, tmp_path) == ([], [])
-    assert len(video.read_sound(alone)[0]) == pytest.approx(5 * 16_000, abs=1600)
+    assert len(hear(alone)[0]) == pytest.approx(5 * 16_000, abs=1600)
 
 
 def sound_of(film: Path, target: Path) -> Path:
@@ -284,6 +292,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path, film):
 )
 def test_a_clip_shows_the_very_pictures_of_its_stretch(name, like, start, shown, tmp_path):
     film = make_film(tmp_path / name, **like)
+    (tmp_path / "clips").mkdir()
     clip = clips.cut(film, start, start + 4, tmp_path / "clips" / "a.mp4")
     shown = shown or (lambda t: max(n for n, time in enumerate(UNEVEN) if time <= start + t + 0.001))
     facts = video.probe(clip)
@@ -307,6 +316,7 @@ def test_a_clip_needs_pictures_and_a_time_inside(tmp_path, film):
 
 def test_a_gif_shows_its_stretch_small_and_moving(tmp_path):
     film = make_film(tmp_path / "a.mp4", seconds=6)
+    (tmp_path / "clips").mkdir()
     gif = clips.animate(film, 1.0, 4.0, tmp_path / "clips" / "a.gif")
     with Image.open(gif) as shown:
         assert shown.is_animated
@@ -329,7 +339,7 @@ def test_a_long_stretch_is_no_gif(tmp_path, film):
 
 def test_a_still_is_the_picture_of_that_time_in_full_size(tmp_path):
     film = make_film(tmp_path / "a.mp4", seconds=6)
-    still = clips.still(film, 3.25, tmp_path / "clips" / "a.jpg")
+    still = clips.still(film, 3.25, tmp_path / "a.jpg")
     assert read_number(still) == 32
     with Image.open(still) as shown:
         assert shown.size == (480, 270)
@@ -377,7 +387,7 @@ def test_every_real_and_broken_file_is_read_or_refused_in_one_line(shared, tmp_p
                 frames, _ = read(path, tmp_path / path.name, 1 / 20)
                 assert frames[-1].end >= frames[-1].start
                 assert all((tmp_path / path.name / frame.image).stat().st_size for frame in frames)
-            sound, _ = video.read_sound(path)
+            sound, _ = hear(path)
             assert facts.has_audio or not len(sound)
             video.read_embedded_subtitles(path)
         except SourceError as error:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
+from pipeline.media import guard
+from pipeline.media.source import USUAL, require_inside
+from pipeline.settings import Limits
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,24 +21,37 @@ LONG_SIDE = 1024  # pixels: what Pixtral sees, and what frames have
 SHORT_SIDE = 8  # pixels; less shows nothing
 QUALITY = 90  # of 1-95
 LARGEST_FILE = 50_000_000  # bytes
-LARGEST_PICTURE = 60_000_000  # pixels: 240 MB when decoded; phones take 50 million
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")  # no others are tried: their decoders may do anything
 
 
-def to_jpeg(picture: bytes | Path) -> bytes:
-    """The picture, the first one of several, as an upright JPEG of at most 1024 pixels. Raises SourceError."""
-    from PIL import Image, ImageOps
+class Jpeg(bytes):
+    """A picture that is safe."""
 
-    content = picture if isinstance(picture, bytes) else _read(picture)
+
+def to_jpeg(picture: bytes | Path, limits: Limits = USUAL) -> Jpeg:
+    """The picture, the first one of several, as an upright JPEG of at most 1024 pixels. Raises SourceError."""
+    if isinstance(picture, Jpeg):
+        return picture
+    content = picture if isinstance(picture, bytes) else _read(picture, limits)
     if len(content) > LARGEST_FILE:
         raise SourceError(f"The picture has more than {LARGEST_FILE // 1_000_000} MB. Add a smaller one.")
+    return Jpeg(guard.run(decode, content, limits=limits))
+
+
+def decode(content: bytes, limits: Limits = USUAL) -> bytes:
+    """What to_jpeg gives, decoded in this process."""
+    from PIL import Image, ImageOps
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's own, looser limit of size: ours is below
             with Image.open(BytesIO(content), formats=FORMATS) as image:
                 width, height = image.size
-                if width * height > LARGEST_PICTURE:
-                    raise SourceError(f"The picture is too large ({width} x {height} pixels). Add a smaller one.")
+                if width * height > limits.pixels:
+                    raise SourceError(
+                        f"The picture is too large: it has {width} x {height} pixels, and MAX_MEGAPIXELS allows "
+                        f"{limits.pixels / 1e6:g} million. Add a smaller one."
+                    )
                 if min(width, height) < SHORT_SIDE:
                     raise SourceError(f"The picture is too small ({width} x {height} pixels). Add a larger one.")
                 image.draft("RGB", (2 * LONG_SIDE, 2 * LONG_SIDE))  # of a JPEG decodes no more than is needed
@@ -45,7 +61,7 @@ def to_jpeg(picture: bytes | Path) -> bytes:
                     upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
                 upright.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
                 return _encoded(upright)
-    except SourceError:
+    except (SourceError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise SourceError("The picture is too large. Add a smaller one.") from error
@@ -53,8 +69,9 @@ def to_jpeg(picture: bytes | Path) -> bytes:
         raise SourceError("The picture cannot be read. Add a whole JPEG, PNG, WebP or GIF file.") from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limits: Limits) -> bytes:
     try:
+        require_inside(path, limits)
         if not path.is_file():  # nor a pipe, which would hang
             raise SourceError(f"There is no picture at {path}. Check the path.")
         with path.open("rb") as file:

@@ -1,6 +1,7 @@
 """One stretch of a video -> its pictures that differ from one another and from those of the index.
 
-In: a Media that may be opened, its folder, a stretch in s. Out: Frames, the new ones written as JPEGs below `closer/`.
+In: a video that may be opened, the frames that stand in a stretch of it, their folder. Out: Frames, the new ones
+written as JPEGs below `closer/`.
 Knows neither why the stretch was chosen nor what is kept of it for later.
 """
 
@@ -18,7 +19,9 @@ from pipeline.media.container import Decoder, Tape, best_video, open_media
 from pipeline.media.look import CELLS, glance, looks_same
 from pipeline.media.picture import LONG_SIDE, QUALITY, upright
 from pipeline.media.sampling import EXACT, Sight
-from pipeline.types import Frame, Media
+from pipeline.media.source import USUAL
+from pipeline.settings import Limits
+from pipeline.types import Frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +35,14 @@ LOST = 100  # pictures that may be lost before the first good one
 
 
 def decode(
-    media: Media, folder: Path, start: float, end: float, deadline: float, most: int
+    source: Path,
+    standing: list[Frame],
+    folder: Path,
+    start: float,
+    end: float,
+    deadline: float,
+    most: int,
+    limits: Limits = USUAL,
 ) -> tuple[list[Frame], int, float]:
     """(what the stretch shows, in order; the number of new pictures; until when it was looked at, s).
 
@@ -41,10 +51,10 @@ def decode(
     """
     step = next(step for longest, step in STEPS if end - start <= longest)
     until, before = start, None
-    with open_media(Path(media.source)) as container:
+    with open_media(source, limits) as container:
         stream = best_video(container)
-        seen = _Seen(media, folder, start, end, stream)
-        sights = _sights(Tape(container, stream), Decoder(stream), start, step)
+        seen = _Seen(standing, folder, start, end, stream)
+        sights = _sights(Tape(container, stream), Decoder(stream, limits), start, step)
         while monotonic() < deadline and seen.made < most:
             sight = next(sights, None)
             if sight and not _is_good(sight):
@@ -87,10 +97,9 @@ def _sights(tape: Tape, decoder: Decoder, start: float, step: float) -> Iterator
 class _Seen:
     """The different pictures of one stretch, so far."""
 
-    def __init__(self, media: Media, folder: Path, start: float, end: float, stream: "VideoStream") -> None:
+    def __init__(self, standing: list[Frame], folder: Path, start: float, end: float, stream: "VideoStream") -> None:
         self.folder, self.stream = folder, stream
-        self.inside = [f for f in media.frames if start <= f.start < end]
-        standing = [f for f in media.frames if f.start < end and f.end > start]
+        self.inside = [f for f in standing if start <= f.start < end]
         self.index = [(cells, f) for f in standing if (cells := _cells_of(folder / f.image)) is not None]
         self.glances: list[np.ndarray] = []
         self.found: list[Frame] = []

@@ -1,8 +1,8 @@
 """A stretch of a video -> a short H.264 and AAC file that any browser plays, a GIF; a time -> its picture.
 
-In: a path, two times. Out: a file. MoviePy composes and encodes; pictures and sound are read through container.py,
-since MoviePy's own reader misplaces both in files with a variable frame rate or late sound, and opens playlists.
-Knows not why the stretch was chosen.
+In: a path, two times. Out: a file, in a folder where it may also stay unfinished. MoviePy composes and encodes what
+container.py reads: MoviePy's own reader misplaces pictures and sound in files with a variable frame rate or late
+sound, and opens playlists. Knows not why the stretch was chosen.
 """
 
 import errno
@@ -13,11 +13,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.disk import scratch, storage_errors, whole
-from pipeline.errors import SourceError, StorageError
+from pipeline.disk import storage_errors
+from pipeline.errors import SourceError
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
 from pipeline.media.picture import upright
+from pipeline.media.source import USUAL
 from pipeline.media.video import probe
+from pipeline.settings import Limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,86 +38,86 @@ COLOURS = (
 )
 
 
-def cut(source: Path, start: float, end: float, target: Path) -> Path:
-    """Write the stretch from `start` to `end` s to `target`, an .mp4; it appears when it is whole.
+def cut(source: Path, start: float, end: float, target: Path, limits: Limits = USUAL) -> Path:
+    """Write the stretch from `start` to `end` s to `target`, an .mp4.
 
     Raises SourceError where the source has no pictures there, StorageError where the clip cannot be written.
     """
     from moviepy.audio.AudioClip import AudioArrayClip
 
-    with _stretch(source, start, end, LONG_SIDE) as (clip, rate), _whole(target) as unfinished:
-        sound = _sound(source, start, start + clip.duration)
+    with _stretch(source, start, end, LONG_SIDE, limits) as (clip, rate), _written(target):
+        sound = _sound(source, start, start + clip.duration, limits)
         if sound is not None:
             clip = clip.with_audio(AudioArrayClip(sound, fps=SOUND_RATE))
-        with scratch(target.with_suffix(".m4a")) as voice:
-            clip.write_videofile(
-                str(unfinished),
-                fps=rate,
-                codec="libx264",
-                preset="veryfast",
-                audio_codec="aac",
-                temp_audiofile=str(voice),
-                ffmpeg_params=list(COLOURS),
-                logger=None,
-            )
-            _require_whole(unfinished)
+        clip.write_videofile(
+            str(target),
+            fps=rate,
+            codec="libx264",
+            preset="veryfast",
+            audio_codec="aac",
+            temp_audiofile=str(target.with_suffix(".m4a")),
+            ffmpeg_params=list(COLOURS),
+            logger=None,
+        )
+        _require_whole(target)
     return target
 
 
-def animate(source: Path, start: float, end: float, target: Path) -> Path:
-    """Write the stretch from `start` to `end` s to `target`, a small silent .gif; it appears when it is whole.
+def animate(source: Path, start: float, end: float, target: Path, limits: Limits = USUAL) -> Path:
+    """Write the stretch from `start` to `end` s to `target`, a small silent .gif.
 
     Raises what cut raises, and SourceError for a stretch that is too long for a GIF.
     """
     if end - start > GIF_LONGEST:
         raise SourceError(f"A GIF of {end - start:.0f} s would be huge. Choose {GIF_LONGEST:.0f} s or less, or a clip.")
-    with _stretch(source, start, end, GIF_SIDE) as (clip, _), _whole(target) as unfinished:
-        clip.write_gif(str(unfinished), fps=GIF_RATE, logger=None)
+    with _stretch(source, start, end, GIF_SIDE, limits) as (clip, _), _written(target):
+        clip.write_gif(str(target), fps=GIF_RATE, logger=None)
     return target
 
 
-def still(source: Path, at: float, target: Path) -> Path:
-    """Write the picture shown at `at` s to `target`, a .jpg of full size; it appears when it is whole.
+def still(source: Path, at: float, target: Path, limits: Limits = USUAL) -> Path:
+    """Write the picture shown at `at` s to `target`, a .jpg of full size.
 
     Raises SourceError where the source has no picture there, StorageError where it cannot be written.
     """
     from PIL import Image
 
-    if not probe(source).has_video:
+    if not probe(source, limits).has_video:
         raise SourceError(f"{source} has sound only: there is no picture to save.")
-    with open_media(source) as container, _whole(target) as unfinished:
-        _, picture = next(_pictures(Tape(container, best_video(container)), at, STILL_SIDE))
-        Image.fromarray(picture).save(unfinished, quality=STILL_QUALITY)
+    with open_media(source, limits) as container, _written(target):
+        _, picture = next(_pictures(Tape(container, best_video(container)), at, STILL_SIDE, limits))
+        Image.fromarray(picture).save(target, quality=STILL_QUALITY)
     return target
 
 
 @contextmanager
-def _stretch(source: Path, start: float, end: float, long_side: int) -> "Iterator[tuple[VideoClip, float]]":
+def _stretch(
+    source: Path, start: float, end: float, long_side: int, limits: Limits
+) -> "Iterator[tuple[VideoClip, float]]":
     """(MoviePy's clip of the pictures from `start` to `end` s, pictures a second)."""
     from moviepy import VideoClip
 
-    facts = probe(source)
+    facts = probe(source, limits)
     if not facts.has_video:
         raise SourceError(f"{source} has sound only. Play the sound itself.")
     end = min(end, facts.length) if facts.length else end
     if end <= start:
         raise SourceError(f"{source} has no pictures from {start:g} s to {end:g} s. Choose a time inside the video.")
-    with open_media(source) as container:
+    with open_media(source, limits) as container:
         stream = best_video(container)
-        pictures = _pictures(Tape(container, stream), start, long_side)
+        pictures = _pictures(Tape(container, stream), start, long_side, limits)
         rate = min(FASTEST, max(SLOWEST, float(stream.average_rate or 25)))
         yield VideoClip(_Shown(pictures, start), duration=end - start), rate
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A file beside the target, moved there when all went well."""
+def _written(target: Path) -> Iterator[None]:
+    """What goes wrong in writing the target, in plain words."""
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with whole(target) as unfinished:
-                yield unfinished
-        except StorageError as error:
+            yield
+        except OSError as error:
             # MoviePy gives FFmpeg's words, not its error number.
             raise OSError(errno.ENOSPC, "disk full") if "No space left" in str(error) else error  # noqa: B904
 
@@ -126,7 +128,14 @@ def ffmpeg_version() -> str:
 
     # MoviePy's own ffmpeg_version() fails on builds whose version is no number, such as the one it brings.
     with storage_errors(Path(FFMPEG_BINARY)):
-        said = subprocess.run([FFMPEG_BINARY, "-version"], capture_output=True, text=True, timeout=30, check=False)
+        said = subprocess.run(
+            [FFMPEG_BINARY, "-version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
     return said.stdout.split(" Copyright")[0].removeprefix("ffmpeg version ").strip() or "unknown"
 
 
@@ -144,7 +153,7 @@ class _Shown:
         return self.now[1]
 
 
-def _pictures(tape: Tape, start: float, long_side: int) -> "Iterator[tuple[float, np.ndarray]]":
+def _pictures(tape: Tape, start: float, long_side: int, limits: Limits) -> "Iterator[tuple[float, np.ndarray]]":
     """(s, RGB of even size) from the picture shown at `start` on."""
     import numpy as np
 
@@ -154,7 +163,7 @@ def _pictures(tape: Tape, start: float, long_side: int) -> "Iterator[tuple[float
         return time, np.pad(image, pad, mode="edge")
 
     before = None
-    decoder = Decoder(tape.stream)
+    decoder = Decoder(tape.stream, limits)
     for time, frame in _from(tape, start, lambda: tape.pictures(decoder)):
         if before and time > start:
             yield drawn(*before)
@@ -178,16 +187,16 @@ def _from(tape: Tape, start: float, read: Callable[[], Iterator]) -> Iterator:
     return chain([first], pieces) if first else iter(())
 
 
-def _sound(source: Path, start: float, end: float) -> "np.ndarray | None":
+def _sound(source: Path, start: float, end: float, limits: Limits) -> "np.ndarray | None":
     """Stereo float32 of shape (samples, 2) from `start` to `end`, zeros where there is none; None without sound."""
     import numpy as np
 
-    with open_media(source) as container:
+    with open_media(source, limits) as container:
         stream = best_audio(container)
         if not stream:
             return None
         sound = np.zeros((round((end - start) * SOUND_RATE), 2), np.float32)
-        tape, decoder = Tape(container, stream), Decoder(stream)
+        tape, decoder = Tape(container, stream), Decoder(stream, limits)
         for time, block in _from(tape, start, lambda: tape.sound(decoder, SOUND_RATE, "stereo")):
             at = round((time - start) * SOUND_RATE)
             if at >= len(sound):

@@ -15,10 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
-from pipeline.disk import storage_errors, write_whole
+from pipeline.disk import storage_errors, sweep, write_whole
 from pipeline.errors import SourceError
-from pipeline.media import burst
+from pipeline.media import burst, guard
+from pipeline.media.source import USUAL
 from pipeline.media.video import identify, probe
+from pipeline.settings import Limits
 from pipeline.times import stamp
 from pipeline.types import Frame, Media
 
@@ -34,6 +36,7 @@ def look(
     folder: Path,
     seconds: float = 3.0,
     most: int = 60,
+    limits: Limits = USUAL,
 ) -> tuple[list[list[Frame]], list[str]]:
     """What each stretch (start s, end s) shows, widened to whole seconds, and notes on what was not looked at.
 
@@ -50,12 +53,18 @@ def look(
     looked = [_recall(media, folder, start, end) if start < end else [] for start, end in stretches]
     notes: list[str] = []
     if None in looked:
-        _require_same(media, folder)
+        _require_same(media, folder, limits)
         with storage_errors(folder):
             (folder / burst.FOLDER).mkdir(exist_ok=True)  # not its parents: a media that was removed stays removed
     for number, (start, end) in enumerate(stretches):
         if looked[number] is None:
-            looked[number], made, until = burst.decode(media, folder, start, end, deadline, most)
+            standing = [f for f in media.frames if (f.start < end and f.end > start) or start <= f.start < end]
+            try:
+                looked[number], made, until = guard.run(
+                    burst.decode, Path(media.source), standing, folder, start, end, deadline, most, limits=limits
+                )
+            finally:
+                sweep(folder / burst.FOLDER)  # what a child that was ended left
             most -= made
             if until >= end:
                 record = json.dumps([(f.start, f.end, f.image) for f in looked[number]])
@@ -73,7 +82,7 @@ def look(
 # -- is it still the same file
 
 
-def _require_same(media: Media, folder: Path) -> None:
+def _require_same(media: Media, folder: Path, limits: Limits) -> None:
     source = Path(media.source)
     again = "Read it again from where it is now."
     try:
@@ -82,7 +91,8 @@ def _require_same(media: Media, folder: Path) -> None:
         raise SourceError(f"Looked no closer: the file is no longer at {source}. {again}") from None
     try:
         changed = max(facts.st_mtime, facts.st_ctime)  # the second also tells that another file was moved there
-        same, has_video = _same(source, changed, facts.st_size, media.id, media.length, _read_at(media, folder))
+        read_at = _read_at(media, folder)
+        same, has_video = _same(source, changed, facts.st_size, media.id, media.length, read_at, limits)
     except SourceError as error:
         raise SourceError(f"Looked no closer. {error}") from error
     if not same:
@@ -99,11 +109,13 @@ def _read_at(media: Media, folder: Path) -> float:
 
 
 @lru_cache(maxsize=64)
-def _same(source: Path, changed: float, size: int, media_id: str, length: float, read_at: float) -> tuple[bool, bool]:
+def _same(
+    source: Path, changed: float, size: int, media_id: str, length: float, read_at: float, limits: Limits
+) -> tuple[bool, bool]:
     """(whether it is what was read, whether it has pictures). The content, which takes 2 s a GB, is compared only
     where the file was touched since; an older one of the same length is taken for the same."""
-    facts = probe(source)
-    same = abs(facts.length - length) <= SAME_LENGTH and (changed <= read_at or identify(source) == media_id)
+    facts = guard.run(probe, source, limits=limits)
+    same = abs(facts.length - length) <= SAME_LENGTH and (changed <= read_at or identify(source, limits) == media_id)
     return same, facts.has_video
 
 

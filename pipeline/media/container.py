@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
 from pipeline.media import sampling
-from pipeline.media.source import check, why_not
+from pipeline.media.source import USUAL, check, why_not
+from pipeline.settings import Limits
 from pipeline.times import stamp
 
 if TYPE_CHECKING:
@@ -28,32 +29,40 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,aiff,caf,mp3,flac,aac,ac3,amr,"
     "h264,hevc,m4v,obu,ivf,mpegvideo,mjpeg,dv,mxf,gif,nut,rm,wtv"
 )
+LONGEST_GAP = 3600.0  # s; a longer one is a broken time stamp
 PATIENCE = 30.0  # s until a read that does not come back is given up
-MOST_PIXELS = 8192 * 8192  # of one picture: 8K film has half; one of 16k x 16k takes 1.4 GB
 RATE = 16_000  # Hz, what Whisper hears
 DEFAULT, FORCED, COVER = 0x1, 0x40, 0x400  # FFmpeg's AV_DISPOSITION flags
 PROTECTED = ("encv", "enca", "drmi", "drms")  # codec tags of Common Encryption and FairPlay
 PROTECTION = "{} is encrypted (copy protection). Give a copy without protection."
 
 
+def on_packet() -> None:
+    """Called with each packet that is read: whoever watches over it puts another in its place."""
+
+
 # -- opening
 
 
 @contextmanager
-def open_media(path: Path) -> "Iterator[InputContainer]":
-    """The one guarded door. FFmpeg's errors inside become SourceErrors."""
+def open_media(path: Path, limits: Limits = USUAL) -> "Iterator[InputContainer]":
+    """The one way into FFmpeg. Its errors inside become SourceErrors; MemoryError is left as it is."""
     import av
 
-    check(path)
+    check(path, limits)
     # "file:" keeps a name such as http:x.mp4 or concat:a|b from being taken for an address.
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", "max_pixels": str(int(limits.pixels))}
     try:
         container = av.open(f"file:{path.absolute()}", options=options, timeout=PATIENCE, metadata_errors="replace")
+    except MemoryError:  # FFmpeg's is one, too
+        raise
     except av.FFmpegError as error:
         raise SourceError(why_not(path, error)) from error
     try:
         with container:
             yield container
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         raise SourceError(f"{path} cannot be decoded ({error.strerror}). Try another copy.") from error
 
@@ -94,7 +103,7 @@ def best_audio(container: "InputContainer") -> "Stream | None":
     return max(streams, key=lambda s: int(s.disposition) & DEFAULT, default=None)
 
 
-def look_in(path: Path, container: "InputContainer", stream: "Stream | None") -> int:
+def look_in(path: Path, container: "InputContainer", stream: "Stream | None", limits: Limits = USUAL) -> int:
     """Refuse what cannot be decoded: nothing, too large, encrypted. Degrees counter-clockwise to turn the pictures.
 
     The last two are told by packets and pictures only, so the first are read.
@@ -102,9 +111,12 @@ def look_in(path: Path, container: "InputContainer", stream: "Stream | None") ->
     if stream is None:
         raise SourceError(_why_nothing(path, container))
     width, height = getattr(stream.codec_context, "width", 0), getattr(stream.codec_context, "height", 0)
-    if width * height > MOST_PIXELS:
-        raise SourceError(f"{path} has pictures of {width} x {height} pixels, too large to read. Scale it down.")
-    decoder = Decoder(stream)
+    if width * height > limits.pixels:
+        raise SourceError(
+            f"{path} has pictures of {width} x {height} pixels, and MAX_MEGAPIXELS allows {limits.pixels / 1e6:g} "
+            "million. Scale it down, or raise MAX_MEGAPIXELS."
+        )
+    decoder = Decoder(stream, limits)
     for packet in islice(container.demux(stream), 100):
         if packet.size and packet.has_sidedata("encryption_info"):
             raise SourceError(PROTECTION.format(path))
@@ -122,15 +134,26 @@ def _start(container: "InputContainer") -> float:
     return (container.start_time or 0) / 1e6
 
 
-def measure(path: Path, container: "InputContainer") -> float:
-    """s. Where the header does not say, or counts from zero though the media starts later, the packets are counted."""
-    told = (container.duration or 0) / 1e6
-    if told > 0 and not (container.format.name.startswith("matroska") and _start(container) > 1):
-        return told
-    with open_media(path) as again:
-        tape = Tape(again, best_video(again) or best_audio(again))
-        untimed = sum(packet.pts is None for packet in tape)
-        return max(0.0, tape.reached, untimed / tape.rate)
+def measure(path: Path, container: "InputContainer", limits: Limits = USUAL) -> float:
+    """s. The packets are counted where the header does not say, says more than may be, or counts from zero though
+    the media starts later. Raises SourceError where it is too long."""
+    length = (container.duration or 0) / 1e6
+    late = container.format.name.startswith("matroska") and _start(container) > 1
+    if not 0 < length <= limits.length or late:
+        with open_media(path, limits) as again:
+            tape = Tape(again, best_video(again) or best_audio(again))
+            length, untimed = 0.0, 0
+            for packet in tape:
+                untimed += packet.pts is None
+                if tape.reached > length + LONGEST_GAP:
+                    break
+                length = max(tape.reached, untimed / tape.rate)
+    if length > limits.length:
+        raise SourceError(
+            f"{path} lasts {length / 3600:.1f} hours, and MAX_HOURS allows {limits.length / 3600:g}. "
+            "Cut it, or raise MAX_HOURS."
+        )
+    return length
 
 
 class Tape:
@@ -154,6 +177,7 @@ class Tape:
 
         try:
             for packet in self.container.demux():
+                on_packet()
                 if not packet.size:
                     continue  # PyAV's mark of the end
                 if packet.pts is not None:
@@ -163,6 +187,8 @@ class Tape:
                         self.end = max(self.end, end)
                 if packet.stream.index == self.stream.index:
                     yield packet
+        except MemoryError:
+            raise
         except av.FFmpegError:
             self.broken = True  # what was read is good; notes() tells the rest
 
@@ -233,13 +259,13 @@ class Tape:
 class Decoder:
     """Decodes one stream and goes on after damage."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: "Stream", limits: Limits = USUAL) -> None:
         self.context = stream.codec_context
         self.damaged = 0
         self.skips = False
         if stream.type == "video":
             self.context.thread_count = 1  # skip_frame would reach other threads' pictures; also cheaper in all
-            self.context.options = {"max_pixels": str(MOST_PIXELS)}
+            self.context.options = {"max_pixels": str(int(limits.pixels))}
             self.skips = self.context.codec.canonical_name in ("h264", "mpeg2video", "mpeg4")
 
     def decode(self, packet: "Packet | None", only_if_needed: bool = False) -> list:
@@ -250,6 +276,8 @@ class Decoder:
             self.context.skip_frame = "NONREF" if only_if_needed else "DEFAULT"
         try:
             decoded = self.context.decode(packet)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             self.damaged += 1
             return []

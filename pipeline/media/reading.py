@@ -7,20 +7,28 @@ the folder, so that it is never done twice.
 Knows no vectors and no vector store.
 """
 
+import mmap
+import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.disk import append_line, read_lines
+from pipeline.disk import append_line, read_lines, storage_errors
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
+from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
-from pipeline.media import passages, screen, speech, subtitles, video
 from pipeline.media.source import check
 from pipeline.media.unfinished import broken_off, under_way
-from pipeline.settings import Settings
+from pipeline.settings import Limits, Settings
+from pipeline.times import stamp
 from pipeline.types import SPOKEN, Coverage, Frame, Media, Passage, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Report = Callable[[Progress], None]
 Keep = Callable[[Media], None]
@@ -42,13 +50,13 @@ def begin_media(
     """
     if facts is None:
         frames, coverage = [], {"frames": Coverage("absent", note="A transcript alone: there are no pictures.")}
-        words = _read_transcript(path)
+        words = _read_transcript(path, settings.limits)
         title, length = subtitles.stem(path), max(end for _, end, _ in words[0])
     else:
         if settings.whisper_model:
             speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
         frames, coverage = _read_frames(path, facts, folder, settings, report)
-        words = _read_words(path, facts, folder)
+        words = _read_words(path, facts, folder, settings.limits)
         title, length = path.stem, facts.length
     media = Media(
         id=media_id,
@@ -119,10 +127,10 @@ def _in_order(every: Sequence[Passage]) -> tuple[Passage, ...]:
     return tuple(sorted(every, key=lambda one: (one.start, one.kind)))
 
 
-def _read_transcript(path: Path) -> Words:
+def _read_transcript(path: Path, limits: Limits) -> Words:
     """Subtitles that are a source of their own. Raises SourceError when there is nothing to read in them."""
-    check(path)
-    read = subtitles.read(path)
+    check(path, limits)
+    read = subtitles.read(path, limits)
     if not read.segments:
         raise SourceError(
             f"{path} holds no captions that can be read: lines such as 00:01:05,000 --> 00:01:07,500, each with "
@@ -136,24 +144,56 @@ def _read_frames(
 ) -> tuple[list[Frame], dict[str, Coverage]]:
     if not facts.has_video:
         return [], {"frames": Coverage("absent", note="The file holds no picture.")}
+    by = f"{settings.frames_per_second:g} pictures a second"
     try:
-        frames, notes = video.read_frames(
-            path, folder, settings.frames_per_second, lambda done: report(Progress("frames", done))
+        frames, notes = guard.run(
+            video.read_frames,
+            path,
+            folder,
+            settings.frames_per_second,
+            limits=settings.limits,
+            progress=lambda done: report(Progress("frames", done)),
         )
     except SourceError as error:
+        if frames := video.frames_in(folder):  # what was read before a decoder crashed is good
+            note = f"The pictures after {stamp(frames[-1].start)} were not read. {error}"
+            return frames, {"frames": Coverage("partly", by, note)}
         if not facts.has_audio:
             raise
         return [], {"frames": Coverage("off", note=str(error))}  # the sound may still be heard
-    by = f"{settings.frames_per_second:g} pictures a second"
     return frames, {"frames": _coverage("read", by, notes)}
 
 
-def _read_words(path: Path, facts: video.Facts, folder: Path) -> Words:
+def _read_sound(
+    path: Path, folder: Path, limits: Limits, progress: Callable[[float], None] = lambda done: None
+) -> "tuple[np.ndarray, list[str]]":
+    """(mono float32 at 16 kHz, notes). It lies in a file without a name, which goes with it, whoever is killed.
+
+    What was decoded before a decoder crashed is heard. Raises SourceError, StorageError.
+    """
+    import numpy as np
+
+    with storage_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            notes = guard.run(
+                video.read_sound, path, file.fileno(), folder, limits=limits, progress=progress, file=file.fileno()
+            )
+        except SourceError as error:
+            if not os.fstat(file.fileno()).st_size:
+                raise
+            notes = [f"The sound after {stamp(os.fstat(file.fileno()).st_size / 4 / video.RATE)} was not read. {error}"]
+        size = os.fstat(file.fileno()).st_size // 4 * 4
+        if not size:
+            return np.zeros(0, np.float32), notes
+        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY), np.float32), notes
+
+
+def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) -> Words:
     """Subtitles beside the file, else inside it; else what Whisper hears is to come."""
     notes: list[str] = []
     for beside in subtitles.find_beside(path):
         try:
-            read = subtitles.read(beside)
+            read = subtitles.read(beside, limits)
         except SourceError as error:  # one bad subtitle file must not hide a good one, or the sound
             notes.append(str(error))
             continue
@@ -162,7 +202,10 @@ def _read_words(path: Path, facts: video.Facts, folder: Path) -> Words:
             return read.segments, "subtitle", read.language, _coverage("read", beside.name, notes)
         notes.append(f"{beside.name} holds no words.")
     if facts.subtitles:
-        inside, language, more = video.read_embedded_subtitles(path)
+        try:
+            inside, language, more = guard.run(video.read_embedded_subtitles, path, limits=limits)
+        except SourceError as error:
+            inside, language, more = [], "", [f"The subtitles inside the file were not read. {error}"]
         notes += more
         if inside:
             return inside, "subtitle", language, _coverage("read", "subtitles inside the file", notes)
@@ -187,7 +230,7 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
 
     report(Progress("speech", _part(until, media.length)))
     try:
-        sound, more = video.read_sound(path)
+        sound, more = _read_sound(path, folder, settings.limits)
     except SourceError as error:
         return heard(_coverage("partly" if segments else "off", by, [f"The sound could not be read. {error}", *notes]))
     notes += more

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.media.source import check
+from pipeline.media.source import USUAL, check, require_inside
 from pipeline.media.subtitles import find_beside, is_subtitles
+from pipeline.settings import Limits
 
 VIDEOS = (
     ".3gp",
@@ -33,14 +34,16 @@ MOST = 500  # files of one folder
 SEARCHED = 50_000  # entries that are looked at: nobody waits for a whole disk
 
 
-def sources(path: Path) -> Sequence[Path]:
+def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     """The file at `path`, or those of a folder and the folders in it, by name. Hidden ones are passed over.
 
-    Subtitles that lie beside a video belong to it. Raises SourceError where there is nothing to read, or too much.
+    Subtitles that lie beside a video belong to it. A link that leads out of the folders that may be read is listed,
+    and refused when it is looked at. Raises SourceError where there is nothing to read, or too much.
     """
     if not path.is_dir():
-        check(path)
+        check(path, limits)
         return [path]
+    require_inside(path, limits)
     found = list(_walk(path))
     videos = [one for one in found if not is_subtitles(one)]
     belong = {beside for one in videos for beside in find_beside(one)}

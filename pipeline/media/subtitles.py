@@ -14,8 +14,11 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.media.language import KINDS, TAG, language_of
 from pipeline.media.passages import Segment
+from pipeline.media.source import USUAL, require_inside
+from pipeline.settings import Limits
 
 LARGEST = 20_000_000  # bytes; a day of subtitles takes about 2 MB
+MOST = 50_000  # captions; a day has half as many
 BROKEN = "\ufffd"  # stands for bytes that are no letter
 LATEST = 100 * 3600.0  # s; a later time is a fault
 
@@ -74,11 +77,12 @@ def stem(path: Path) -> str:
     return ".".join([name, *tags])
 
 
-def read(path: Path) -> Subtitles:
+def read(path: Path, limits: Limits = USUAL) -> Subtitles:
     """Read a .srt or .vtt file, as far as it can be read; the notes say what could not.
 
     Raises SourceError when it is missing, no regular file, too large or not allowed to be read.
     """
+    require_inside(path, limits)
     try:
         if not path.is_file():
             raise SourceError(f"{path} is no file. Give a .srt or .vtt file.")
@@ -94,6 +98,9 @@ def read(path: Path) -> Subtitles:
     cues, lost = _cues(re.split(r"\r\n|\r|\n", text), is_vtt)
     sound = [(start, end, words) for start, end, words in cues if 0 <= start <= end < LATEST]
     segments = tuple((start, end, words) for start, end, words in sound if words)
+    if len(segments) > MOST:
+        notes.append(f"{path.name} holds {len(segments):,} captions; only the first {MOST:,} were read.")
+        segments = segments[:MOST]
     lost += len(cues) - len(sound)
     if lost:
         notes.append(f"{path.name}: {lost} caption{'s' * (lost > 1)} without a possible time left out.")

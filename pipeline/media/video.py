@@ -5,12 +5,12 @@ Times are seconds from the container's start. Knows no speech, no text on pictur
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline import disk
 from pipeline.disk import storage_errors, write_whole
@@ -19,6 +19,7 @@ from pipeline.media import look
 from pipeline.media.container import (
     DEFAULT,
     FORCED,
+    LONGEST_GAP,
     RATE,
     Decoder,
     Tape,
@@ -33,16 +34,15 @@ from pipeline.media.container import (
 from pipeline.media.language import language_of
 from pipeline.media.picture import encode_jpeg, shown_size
 from pipeline.media.sampling import Sight
-from pipeline.media.source import check
+from pipeline.media.source import USUAL, check
+from pipeline.settings import Limits
 from pipeline.times import stamp
 from pipeline.types import Frame
 
-if TYPE_CHECKING:
-    import numpy as np
-
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
 JPEG_END = b"\xff\xd9"
-LONGEST_GAP = 3600 * RATE  # samples: an hour of silence is a broken time stamp
+STREAMS = 100  # subtitles in a file that are told of
+CUES, LARGEST = 50_000, 20_000_000  # captions, letters that are read: a day has half, a tenth as many
 BITMAPS = ("dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "xsub")  # FFmpeg's names
 
 
@@ -62,9 +62,9 @@ class Facts:
     subtitles: tuple[tuple[int, str, str], ...]  # (stream index, codec, language as the file names it)
 
 
-def identify(path: Path) -> str:
+def identify(path: Path, limits: Limits = USUAL) -> str:
     """First 32 hex digits of the SHA-256 of the content. Raises SourceError where there is none to read."""
-    check(path)
+    check(path, limits)
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -75,15 +75,15 @@ def identify(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def probe(path: Path) -> Facts:
+def probe(path: Path, limits: Limits = USUAL) -> Facts:
     """Open the file and read its header. Raises SourceError unless it holds pictures or sound that can be decoded."""
-    with open_media(path) as container:
+    with open_media(path, limits) as container:
         video, audio = best_video(container), best_audio(container)
-        rotation = look_in(path, container, video or audio)
+        rotation = look_in(path, container, video or audio, limits)
         width, height = shown_size(video, rotation) if video else (0, 0)
         return Facts(
             container=container_name(path, container),
-            length=measure(path, container),
+            length=measure(path, container, limits),
             has_video=video is not None,
             has_audio=audio is not None,
             width=width,
@@ -91,7 +91,7 @@ def probe(path: Path) -> Facts:
             video_codec=codec_name(video) if video else "",
             audio_codec=codec_name(audio) if audio else "",
             pixel_format=(video.codec_context.pix_fmt or "") if video else "",
-            subtitles=tuple((s.index, codec_name(s), s.language or "") for s in container.streams.subtitles),
+            subtitles=tuple((s.index, codec_name(s), s.language or "") for s in container.streams.subtitles[:STREAMS]),
         )
 
 
@@ -107,7 +107,7 @@ def plays_in_browser(facts: Facts) -> bool:
 
 
 def read_frames(
-    path: Path, folder: Path, fps: float, progress: Callable[[float], None]
+    path: Path, folder: Path, fps: float, progress: Callable[[float], None], limits: Limits = USUAL
 ) -> tuple[list[Frame], list[str]]:
     """Write the pictures worth keeping, of `fps` a second, as JPEGs into `folder/frames`: (frames, notes).
 
@@ -115,17 +115,18 @@ def read_frames(
     Where the folder holds pictures of a reading that broke off, it goes on from the last of them.
     Raises SourceError when no picture can be decoded, StorageError when one cannot be written.
     """
-    facts = probe(path)
+    facts = probe(path, limits)
     with storage_errors(folder):
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         disk.sweep(folder / "frames")
         kept = _kept(folder)
     since = kept[-1].start if kept else -inf
-    with open_media(path) as container:
+    notes = []
+    with open_media(path, limits) as container:
         stream = best_video(container)
         if not stream:
             return [], []
-        decoder = Decoder(stream)
+        decoder = Decoder(stream, limits)
         tape = Tape(container, stream)
 
         def watched(sights: Iterator[Sight]) -> Iterator[Sight]:
@@ -135,18 +136,39 @@ def read_frames(
 
         for start, picture in look.choose(watched(tape.sights(decoder, 1 / fps, since))):
             start = max(0.0, start)
+            if start > limits.length:
+                when = stamp(kept[-1].start) if kept else stamp(0.0)
+                notes.append(f"The pictures' time stamps jump at {when}: nothing after that was read.")
+                break
             image = f"frames/{start:010.3f}.jpg"
             if kept and kept[-1].image >= image:
                 continue
+            if len(kept) >= limits.pictures:
+                notes.append(
+                    f"Only the first {limits.pictures:,} pictures were kept, until {stamp(start)}. Raise MAX_PICTURES, "
+                    "or lower FRAMES_PER_SECOND, and read it anew."
+                )
+                break
             jpeg = encode_jpeg(picture, stream)
             write_whole(folder / image, jpeg)
             kept.append(Frame(start, start, image))
     if not kept:
         raise SourceError(f"No picture of {path} can be decoded: the file is damaged or protected. Try another copy.")
-    ends = [frame.start for frame in kept[1:]] + [max(tape.end, kept[-1].start)]
-    frames = [Frame(frame.start, end, frame.image) for frame, end in zip(kept, ends, strict=True)]
     progress(1.0)
-    return frames, tape.notes(facts.length) + decoder.notes("picture")
+    notes += tape.notes(facts.length) if not notes else []
+    return _until_the_next(kept, min(tape.end, limits.length)), notes + decoder.notes("picture")
+
+
+def frames_in(folder: Path) -> list[Frame]:
+    """The pictures that a reading which broke off left in `folder/frames`. Raises StorageError."""
+    with storage_errors(folder):
+        return _until_the_next(_kept(folder), 0.0)
+
+
+def _until_the_next(kept: list[Frame], end: float) -> list[Frame]:
+    """Each picture stands until the next, the last until `end` s."""
+    ends = [frame.start for frame in kept[1:]] + [max([end, *(frame.start for frame in kept[-1:])])]
+    return [Frame(frame.start, until, frame.image) for frame, until in zip(kept, ends, strict=False)]
 
 
 def _kept(folder: Path) -> list[Frame]:
@@ -161,45 +183,57 @@ def _kept(folder: Path) -> list[Frame]:
     return kept
 
 
-def read_sound(path: Path, progress: Callable[[float], None] = lambda done: None) -> "tuple[np.ndarray, list[str]]":
-    """Mono float32 in [-1, 1] at 16 kHz of the whole file, and notes; empty without sound.
+def read_sound(
+    path: Path,
+    file: int,
+    folder: Path,
+    progress: Callable[[float], None] = lambda done: None,
+    limits: Limits = USUAL,
+) -> list[str]:
+    """Write mono float32 in [-1, 1] at 16 kHz of the whole source to a file, open in `folder`: notes.
 
-    Sample n is heard n / 16,000 s from the start: where sound sets in late or has gaps, there are zeros.
+    Sample n is heard n / 16,000 s from the start: where sound sets in late or has gaps, there are zeros. Without sound
+    nothing is written. Raises SourceError, StorageError.
     """
     import numpy as np
 
-    heard = bytearray()  # grows in place, so that an hour is not copied to be joined
+    have = 0  # samples
     notes: list[str] = []
-    with open_media(path) as container:
+    with open_media(path, limits) as container, os.fdopen(file, "wb", closefd=False) as out:
         stream = best_audio(container)
         if stream:
-            length = measure(path, container)
-            decoder = Decoder(stream)
+            length = measure(path, container, limits)
+            decoder = Decoder(stream, limits)
             tape = Tape(container, stream)
             for time, block in tape.sound(decoder):
                 at = round(time * RATE)
-                have = len(heard) // 4
-                if at - have > LONGEST_GAP:
+                if at - have > LONGEST_GAP * RATE or max(at, have) + len(block) > limits.length * RATE:
                     when = stamp(have / RATE)
                     notes.append(f"The sound's time stamps jump at {when}: nothing after that was heard.")
                     break
-                if at - have > JITTER:
-                    heard.extend(bytes(4 * (at - have)))
-                elif have - at > JITTER:
+                if have - at > JITTER:
                     block = block[have - at :]
-                heard.extend(block.tobytes())
-                progress(min(1.0, time / length) if length else 0.0)
+                with storage_errors(folder):
+                    if at - have > JITTER:
+                        out.seek(4 * at)  # what is skipped reads as zeros, and takes no room
+                        have = at
+                    out.write(np.clip(np.nan_to_num(block), -1, 1).astype(np.float32).tobytes())
+                have += len(block)
+                progress(min(1.0, max(0.0, time / length)) if length else 0.0)
             notes += tape.notes(length) + decoder.notes("sound")
-            if not heard:
+            if not have:
                 notes.append("The sound could not be decoded, or is empty.")
+        with storage_errors(folder):
+            out.flush()
     progress(1.0)
-    sound = np.frombuffer(heard, np.float32)
-    return np.clip(sound, -1, 1, out=sound), notes
+    return notes
 
 
-def read_embedded_subtitles(path: Path) -> tuple[list[tuple[float, float, str]], str, list[str]]:
+def read_embedded_subtitles(
+    path: Path, limits: Limits = USUAL
+) -> tuple[list[tuple[float, float, str]], str, list[str]]:
     """([(start s, end s, text)], ISO 639-1 language or "", notes) of the best text subtitles inside the file."""
-    with open_media(path) as container:
+    with open_media(path, limits) as container:
         streams = [s for s in container.streams.subtitles if s.codec_context]
         texts = [s for s in streams if codec_name(s) not in BITMAPS and not int(s.disposition) & FORCED]
         if not texts:
@@ -208,16 +242,26 @@ def read_embedded_subtitles(path: Path) -> tuple[list[tuple[float, float, str]],
             return [], "", [note] if drawn else []
         stream = max(texts, key=lambda s: (int(s.disposition) & DEFAULT, -s.index))
         cues: list[tuple[float, float, str]] = []
-        decoder = Decoder(stream)
+        notes: list[str] = []
+        size = lost = 0
+        decoder = Decoder(stream, limits)
         tape = Tape(container, stream)
         for packet in tape:
             if packet.pts is None:
                 continue
             text = "\n".join(_plain(rect.ass.decode(errors="replace")) for rect in decoder.decode(packet))
             begin, end = tape.clock(packet.pts), tape.clock(packet.pts + (packet.duration or 0))
-            if text.strip():
+            begin = max(0.0, begin)
+            if text.strip() and begin <= end <= limits.length:
                 cues.append((begin, end, text.strip()))
-        return cues, language_of([(stream.language or "").lower()]), decoder.notes("subtitles")
+            else:
+                lost += bool(text.strip())
+            if len(cues) >= CUES or (size := size + len(text)) > LARGEST:
+                notes.append(f"Only the first {len(cues):,} captions inside the file were read.")
+                break
+        if lost:
+            notes.append(f"{lost} captions inside the file have no possible time and were left out.")
+        return cues, language_of([(stream.language or "").lower()]), notes + decoder.notes("subtitles")
 
 
 def _plain(ass: str) -> str:

@@ -1,0 +1,298 @@
+"""The one door to every decoder: what is done with a file from outside is done in a process of its own, within limits.
+
+In: a function of this room, the file, and what else it takes. Out: what the function returned, or a SourceError that
+says what went wrong: a decoder that crashes, hangs or takes all memory costs an error line, and nothing else.
+The child gets a JSON job on standard input and answers in JSON lines; it has no keys, no network protocols and no
+files but those it opens, and it ends with its parent. The functions do not know that they run there.
+"""
+
+import base64
+import ctypes
+import dataclasses
+import importlib
+import json
+import logging
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline import errors
+from pipeline.errors import PipelineError, ReadingStopped, SourceError
+from pipeline.media.source import check
+from pipeline.settings import Limits
+from pipeline.types import Frame
+
+PATIENCE = 30.0  # s without a sign of progress after which a child is ended
+SLOWEST = 2000  # bytes a second that any file is decoded with, after the first PATIENCE
+PER_SECOND = 10.0  # s that encoding a second of film may take
+ANSWER = 200_000_000  # bytes; no answer is longer
+LARGEST = 2.0**31  # bytes of a file that is written, but for sound
+BYTES_A_SECOND = 64_000  # of sound
+PULSE = 0.5  # s between two signs of progress
+PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
+KEPT = ("PATH", "LD_LIBRARY_PATH", "IMAGEIO_FFMPEG_EXE", "FFMPEG_BINARY")  # of the environment; the rest may be secret
+CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipeline.media.guard import serve; serve()"
+ENDED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by somebody else: not the file's fault
+
+_IMAGE = re.compile(r"(frames|closer)/\d{6}\.\d{3}\.jpg")
+_turns = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))  # so many may take their memory at a time
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def run(
+    work: Callable[..., T],
+    source: Path | bytes,
+    *args: object,
+    limits: Limits,
+    progress: Callable[[float], None] | None = None,
+    length: float = 0.0,
+    file: int | None = None,
+) -> T:
+    """work(source, *args, limits=limits) in a child process; with `progress` where that is given, told 0-1.
+
+    `length`: s of film that will be encoded. `file`: a descriptor among the arguments, that the child writes to.
+    Raises SourceError, also for what may not be opened; StorageError; what `progress` raises; ReadingStopped where
+    the system or a person ended the child.
+    """
+    if isinstance(source, Path):
+        check(source, limits)
+    name = "The picture" if isinstance(source, bytes) else str(source)
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    seconds = PATIENCE + min(size / SLOWEST, limits.length) + PER_SECOND * length
+    job = {
+        "work": f"{work.__module__}.{work.__qualname__}",
+        "args": _plain([source, *args]),
+        "limits": _plain(limits),
+        "told": progress is not None,
+        "seconds": seconds,
+        "parent": os.getpid(),
+    }
+    with _turns:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-c", CODE, json.dumps([str(Path(one).absolute()) for one in sys.path])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",  # MoviePy reads a .env that it finds where it is
+            env={name: os.environ[name] for name in KEPT if name in os.environ}
+            | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+            pass_fds=[] if file is None else [file],
+            start_new_session=True,  # a group of its own: whatever it started ends with it
+        )
+        try:
+            for said in _heard(child, json.dumps(job).encode(), seconds, name):
+                if "done" in said and progress:
+                    progress(min(1.0, max(0.0, float(said["done"]))))
+                elif "answer" in said:
+                    return _value(said["answer"])
+                elif said.get("error") in ("SourceError", "StorageError"):
+                    raise getattr(errors, said["error"])(str(said["message"]))
+                elif said.get("error") == "MemoryError":
+                    raise _too_much(name, limits)
+                elif "error" in said:
+                    log.warning("%s could not be decoded: %s", name, said["message"])
+                    raise SourceError(
+                        f"{name} cannot be decoded: a fault in the file or in this app. Try another copy."
+                    )
+            code = child.wait(PATIENCE)
+        except (ValueError, TypeError, KeyError, subprocess.TimeoutExpired) as error:
+            raise _crashed(name, "its answer cannot be read") from error
+        finally:
+            _end(child)
+    if -code in ENDED:
+        raise ReadingStopped(
+            f"Decoding {name} was ended from outside ({signal.Signals(-code).name}), which systems do that run out of "
+            "memory. What was stored is kept. Try again."
+        )
+    if -code == signal.SIGXCPU:
+        raise _too_long(name, seconds)
+    raise _crashed(name, signal.Signals(-code).name if code < 0 else f"exit code {code}")
+
+
+def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> Iterator[dict]:
+    """Give the child its job and yield what it says, as long as it gets on."""
+    deadline, quiet = time.monotonic() + seconds, time.monotonic() + PATIENCE
+    unread = b""
+    os.set_blocking(child.stdin.fileno(), False)
+    with selectors.DefaultSelector() as ready:
+        ready.register(child.stdout, selectors.EVENT_READ)
+        ready.register(child.stdin, selectors.EVENT_WRITE)
+        while True:
+            events = ready.select(max(0.0, min(deadline, quiet) - time.monotonic()))
+            if not events and time.monotonic() >= deadline:
+                raise _too_long(name, seconds)
+            if not events and time.monotonic() >= quiet:
+                raise SourceError(
+                    f"{name} was given up: decoding it did not get on for {PATIENCE:g} s. It is damaged, or its disk "
+                    "does not answer. Try another copy."
+                )
+            for key, _ in events:
+                if key.fileobj is child.stdin:
+                    with suppress(BrokenPipeError):  # it died: its output ends, too
+                        job = job[os.write(key.fd, job[:65536]) :]
+                        if job:
+                            continue
+                    ready.unregister(child.stdin)
+                    with suppress(BrokenPipeError):
+                        child.stdin.close()
+                else:
+                    block = os.read(key.fd, 65536)
+                    if not block or len(unread) > ANSWER:
+                        return
+                    quiet = time.monotonic() + PATIENCE
+                    *lines, unread = (unread + block).split(b"\n") if b"\n" in block else (unread + block,)
+                    for line in lines:
+                        yield json.loads(line, parse_constant=_no_number)
+
+
+def _end(child: subprocess.Popen) -> None:
+    """End the child and all that it started, whether or not it has ended."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        with suppress(BrokenPipeError):
+            pipe.close()
+
+
+def _too_much(name: str, limits: Limits) -> SourceError:
+    return SourceError(
+        f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode. Convert it to smaller pictures, or "
+        "raise DECODE_MEMORY_GB."
+    )
+
+
+def _too_long(name: str, seconds: float) -> SourceError:
+    return SourceError(
+        f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no sound file of its size does. "
+        "Try another copy, or convert it."
+    )
+
+
+def _crashed(name: str, how: str) -> SourceError:
+    return SourceError(
+        f"{name} cannot be decoded: the decoder crashed on it ({how}), which costs nothing else. "
+        "Try another copy, or convert it."
+    )
+
+
+# -- values as JSON
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return {"Path": os.fspath(value)}
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(one) for one in value]}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {type(value).__name__: fields}
+    return value
+
+
+def _value(plain: Any) -> Any:
+    """The reverse. What a child says is not trusted: only values of these kinds come out."""
+    if isinstance(plain, list):
+        return [_value(one) for one in plain]
+    if not isinstance(plain, dict):
+        return plain
+    from pipeline.media.video import Facts
+
+    ((kind, held),) = plain.items()
+    if kind == "Path":
+        return Path(held)
+    if kind == "bytes":
+        return base64.b64decode(held, validate=True)
+    if kind == "tuple":
+        return tuple(_value(one) for one in held)
+    value = {"Frame": Frame, "Facts": Facts, "Limits": Limits}[kind](
+        **{name: _value(one) for name, one in held.items()}
+    )
+    if isinstance(value, Frame) and not _IMAGE.fullmatch(value.image):
+        raise ValueError(f"no picture of ours: {value.image!r}")
+    return value
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+# -- the child
+
+
+def serve() -> None:
+    """Be the child: do the one job on standard input, answer on standard output."""
+    job = json.load(sys.stdin.buffer)
+    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # libraries print
+    limits = _value(job["limits"])
+    _confine(limits, job["seconds"], job["parent"])
+    felt = told = -PULSE
+
+    def say(**said: object) -> None:
+        channel.write(json.dumps(said) + "\n")
+        channel.flush()
+
+    def pulse() -> None:
+        nonlocal felt
+        if time.monotonic() - felt >= PULSE:
+            felt = time.monotonic()
+            say()
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= PULSE or done == 1.0:
+            told = time.monotonic()
+            say(done=done)
+
+    try:
+        from pipeline.media import container
+
+        container.on_packet = pulse
+        module, _, name = job["work"].rpartition(".")
+        work = getattr(importlib.import_module(module), name)
+        given = {"limits": limits} | ({"progress": tell} if job["told"] else {})
+        say(answer=_plain(work(*_value(job["args"]), **given)))
+    except PipelineError as error:
+        say(error=type(error).__name__, message=str(error))
+    except MemoryError:
+        say(error="MemoryError", message="")
+    except Exception:
+        say(error="fault", message=traceback.format_exc()[-4000:])
+    os._exit(0)  # nothing that a damaged file left behind is run or freed
+
+
+def _confine(limits: Limits, seconds: float, parent: int) -> None:
+    """Give this process limits that it cannot raise, and let it end with its parent."""
+    import resource
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it has ended just before
+    largest = max(LARGEST, limits.length * BYTES_A_SECOND)
+    cpu = seconds * (os.cpu_count() or 1)  # MoviePy's ffmpeg encodes on all of them
+    for what, most in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_CPU, cpu + 1),
+        (resource.RLIMIT_FSIZE, largest),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        most = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
+        resource.setrlimit(what, (most, most))
