@@ -1,15 +1,17 @@
-"""A conversation about one media, or about the whole library: kept on the disk, the same for every page.
+"""A conversation of one person about one media, or about the whole library: kept on the disk, the same for every page.
 
 In: questions, and what answers them. Out: exchanges, which pages poll. Answers arrive in threads of the library, so
 that no click, reload or closed tab ends one. Knows neither how an answer is found nor how it is drawn.
 
-    chat.json         what was asked and answered: in the media folder, or for the whole library beside them
-    chat-pictures/    pictures that were added to questions
+    chat.json                 what was asked and answered: in the media folder, or for the whole library beside them
+    chat-pictures/            pictures that were added to questions
+    chat-<person>.json, chat-pictures-<person>/     the same of each person, where several use one library
 """
 
 import contextlib
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +30,7 @@ from pipeline.media.source import USUAL
 from pipeline.settings import Limits
 from pipeline.types import Evidence, Turn
 
-FILE = "chat.json"
-PICTURES = "chat-pictures"
+PERSON = re.compile("[0-9a-f]{32}|")  # stands in names of files
 BUG = "This was not answered: a fault in this app. Its log says where."
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,15 @@ class Talk:
     problem: what was wrong with what was kept, or with keeping it, in words a person reads; "" for nothing.
     """
 
-    def __init__(self, folder: Path, ask: Ask, limits: Limits = USUAL) -> None:
-        """Take up the conversation that is kept in this folder, or begin one. Raises StorageError."""
+    def __init__(self, folder: Path, ask: Ask, limits: Limits = USUAL, person: str = "") -> None:
+        """Take up the conversation that is kept in this folder, or begin one. Raises StorageError.
+
+        person: whose it is, 32 hex digits; "" where one person uses the library.
+        """
+        if not PERSON.fullmatch(person):
+            raise ValueError(f"{person!r} is no person")
+        whose = f"-{person}" if person else ""
+        self._file, self._pictures = folder / f"chat{whose}.json", folder / f"chat-pictures{whose}"
         self.problem = ""
         self.exchanges: tuple[Exchange, ...] = ()
         self._folder = folder
@@ -117,7 +125,7 @@ class Talk:
 
     def is_kept(self) -> bool:
         """Whether what was asked still lies on the disk."""
-        return bool(self.problem) or (self._folder / FILE).exists()
+        return bool(self.problem) or self._file.exists()
 
     def clear(self) -> None:
         """Forget all of it."""
@@ -134,7 +142,7 @@ class Talk:
 
     def picture(self, exchange: Exchange) -> Path | None:
         """The JPEG that was added to a question; None where there was none."""
-        return self._folder / PICTURES / exchange.picture if exchange.picture else None
+        return self._pictures / exchange.picture if exchange.picture else None
 
     # -- answering
 
@@ -202,7 +210,7 @@ class Talk:
     # -- the disk
 
     def _load(self) -> None:
-        path = self._folder / FILE
+        path = self._file
         with storage_errors(path):
             try:
                 self.exchanges = exchange.parse(path.read_bytes())
@@ -219,7 +227,7 @@ class Talk:
         if self._closed:
             return
         try:
-            write_whole(self._folder / FILE, exchange.dump(self.exchanges))
+            write_whole(self._file, exchange.dump(self.exchanges))
             self._drop_pictures()
             self.problem = ""
         except StorageError as error:
@@ -228,7 +236,7 @@ class Talk:
 
     def _keep_picture(self, jpeg: bytes) -> str:
         """Its name is made of its content, so that the same picture is kept once."""
-        folder = self._folder / PICTURES
+        folder = self._pictures
         name = f"{hashlib.sha256(jpeg).hexdigest()[:32]}.jpg"
         with storage_errors(folder):
             folder.mkdir(exist_ok=True)  # not its parents: a media that was removed meanwhile stays removed
@@ -239,6 +247,6 @@ class Talk:
         """Delete the pictures of questions that were forgotten."""
         kept = {one.picture for one in self.exchanges}
         with contextlib.suppress(FileNotFoundError), storage_errors(self._folder):
-            for file in list((self._folder / PICTURES).glob("[0-9a-f]*.jpg")):
+            for file in list(self._pictures.glob("[0-9a-f]*.jpg")):
                 if file.name not in kept:
                     file.unlink(missing_ok=True)

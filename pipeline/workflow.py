@@ -7,10 +7,12 @@ what each step does is known by media/, search/ and chat/ alone.
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from pipeline import estimate, finding, matching
 from pipeline.chat import intent, quotes
@@ -47,6 +49,7 @@ Report = Callable[[Progress], None]
 Ready = Callable[[str], None]
 log = logging.getLogger(__name__)
 MOMENTS = 5  # found for one question
+TALKS = 100  # conversations that are held in memory though no page shows them
 
 
 def build(settings: Settings | None = None) -> "Pipeline":
@@ -65,7 +68,9 @@ class Pipeline:
         self._syncing = threading.Lock()
         self._warming: threading.Thread | None = None
         self._player = Player(settings.limits)
-        self._talks: dict[str, Talk] = {}  # by media id; "" is of the whole library
+        # By media id ("" is the whole library) and person. A page that is open keeps its own alive, too.
+        self._talks: WeakValueDictionary[tuple[str, str], Talk] = WeakValueDictionary()
+        self._recent_talks: deque[Talk] = deque(maxlen=TALKS)
         self._one_talk = threading.Lock()
         with storage_errors(settings.data_dir):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -168,8 +173,10 @@ class Pipeline:
                     reading.cancel()
                     self._queue.leave_out(reading)  # it can neither be opened nor gone on with
         with self._one_talk:  # nothing writes into a folder that goes
-            if talk := self._talks.pop(folder.name, None):
-                talk.close()
+            for key, talk in list(self._talks.items()):
+                if key[0] == folder.name:
+                    del self._talks[key]
+                    talk.close()
             folders.remove(self.settings.data_dir, folder.name)
         # The folder is gone, and with it the media; its rows go now or whenever the index is next in step.
         with contextlib.suppress(LibraryError, StorageError):
@@ -372,10 +379,10 @@ class Pipeline:
         evidence = look_closer(evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings)
         return vision.answer(self.settings, evidence, self._titles(evidence), history, self.picture, added=jpeg)
 
-    def talk(self, media_id: str | None = None) -> Talk:
+    def talk(self, media_id: str | None = None, person: str = "") -> Talk:
         """The conversation about a media (None: about the whole library), the same one each time it is asked for.
 
-        Raises MediaNotFound, StorageError.
+        person: whose it is, 32 hex digits; "" where one person uses the library. Raises MediaNotFound, StorageError.
         """
         folder = self.folder(media_id) if media_id else self.settings.data_dir
         key = folder.name if media_id else ""
@@ -391,11 +398,14 @@ class Pipeline:
             return self.ask(question, [key] if key else None, history, at=where, picture=picture, found=found)
 
         with self._one_talk:
-            if (talk := self._talks.get(key)) and talk.exchanges and not talk.is_kept():
+            talk = self._talks.get((key, person))
+            if talk and talk.exchanges and not talk.is_kept():
                 talk.close()  # another process removed the video, and it was read anew
                 talk = None
-            self._talks[key] = talk or Talk(folder, ask, self.settings.limits)
-            return self._talks[key]
+            talk = self._talks[key, person] = talk or Talk(folder, ask, self.settings.limits, person)
+            if talk not in self._recent_talks:
+                self._recent_talks.append(talk)
+            return talk
 
     def _titles(self, evidence: Evidence) -> dict[str, str]:
         return {moment.media: self.get(moment.media).title for moment in evidence.moments}

@@ -1,6 +1,7 @@
 """The door: strangers reach nothing, whoever has the password does, other sites do not; also on a real server."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -141,6 +142,19 @@ def test_the_password_opens_it_and_a_link_leads_where_it_leads():
     assert connects(one, Origin="http://talks.example.org")
 
 
+def test_each_browser_has_a_name_of_its_own_that_outlives_a_restart():
+    one, other = visitor(Door(page, PASSWORD)), visitor(Door(page, PASSWORD))
+    for visit in (one, other):
+        visit.post("/", data={"password": PASSWORD})
+    names = [{n: v for n, v in visit.cookies.items() if n.startswith("person")} for visit in (one, other)]
+    assert names[0] != names[1]
+    assert all(re.fullmatch("[0-9a-f]{32}", value) for name in names for value in name.values())
+    again = visitor(Door(page, PASSWORD))  # a new run, which asks for the password again
+    ((name, mine),) = names[0].items()
+    opened = again.post("/", data={"password": PASSWORD}, headers={"Cookie": f"{name}={mine}"})
+    assert f"{name}={mine};" in str(opened.headers.get_list("set-cookie"))
+
+
 def test_after_the_password_it_leads_to_no_other_site():
     for path in ("//evil.example/x", "/\\evil.example"):
         opened = visitor(Door(page, PASSWORD)).post(f"http://localhost{path}", data={"password": PASSWORD})
@@ -155,7 +169,7 @@ def test_over_https_the_cookie_never_travels_in_the_open():
 def test_a_cookie_that_is_made_up_changed_old_or_of_another_run_opens_nothing(clock):
     door = Door(page, PASSWORD, wait=clock.wait, now=clock.now)
     one = visitor(door)
-    given = one.post("/", data={"password": PASSWORD}).headers["set-cookie"].partition(";")[0]
+    given = one.post("/", data={"password": PASSWORD}).headers.get_list("set-cookie")[0].partition(";")[0]
     name, _, value = given.partition("=")
     until, _, signed = value.partition(".")
     assert gets_in(visitor(door), Cookie=given)

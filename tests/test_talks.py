@@ -230,6 +230,24 @@ class TestKept:
         assert len(talk.exchanges) == 1
 
 
+class TestPersons:
+    def test_nobody_sees_what_another_asks(self, folder, answers):
+        mine = asked(Talk(folder, answers.free(), person="a" * 32), "one", picture=picture(folder / "a.png"))
+        theirs = asked(Talk(folder, answers, person="b" * 32), "two")
+        nobodys = Talk(folder, answers)
+        assert [one.question for one in mine.exchanges] == ["one"]
+        assert [one.question for one in theirs.exchanges] == ["two"]
+        assert nobodys.exchanges == ()
+        assert [one.question for one in Talk(folder, answers, person="a" * 32).exchanges] == ["one"]
+        theirs.clear()
+        assert mine.picture(mine.exchanges[0]).is_file()
+
+    @pytest.mark.parametrize("person", ["../../x", "a" * 31, "A" * 32, "a" * 32 + "\n"])
+    def test_a_person_is_never_a_path(self, folder, answers, person):
+        with pytest.raises(ValueError, match="no person"):
+            Talk(folder, answers, person=person)
+
+
 class TestPictures:
     def test_a_picture_is_kept_as_long_as_its_question(self, folder, answers):
         talk = asked(Talk(folder, answers.free()), "where is this?", picture=picture(folder / "a.png"))
@@ -265,6 +283,8 @@ def test_a_talk_about_a_video_goes_with_it_and_that_about_the_library_stays(libr
     assert (one.finish, one.answered_by, one.error) == ("stop", "quotes", "")
     assert "pigment" in one.text
     assert asked(talk, "What is this?", at=20.0).exchanges[1].evidence.kind == "now"
+    assert asked(library.talk(film.id, "a" * 32), "Which pigment is red?").exchanges[0].ended
+    assert len(library.talk(film.id).exchanges) == 2
     everything = library.talk()
     assert "pigment" in asked(everything, "Which pigment is green?").exchanges[0].text
     folders.remove(library.settings.data_dir, film.id)  # by another process

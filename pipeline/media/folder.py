@@ -213,7 +213,7 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
 
 def _take_along(old: Path, new: Path) -> None:
     """What people said about a media is no part of what was read of it, and stays."""
-    for kept in [*old.glob("chat*.json"), *old.glob("chat-pictures/[!.]*.jpg")]:
+    for kept in [*old.glob("chat*.json"), *old.glob("chat-pictures*/[!.]*.jpg")]:
         copy = new / kept.relative_to(old)
         if copy.exists() and copy.stat().st_mtime_ns >= kept.stat().st_mtime_ns:
             continue

@@ -16,6 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.talks import Talk
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media
+from pipeline.ui.door import person
 from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
 from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
@@ -32,7 +33,7 @@ DOUBT = "The answer names this time, but nothing that was found lies there."
 
 
 def chat(app: Pipeline, open: Open) -> None:
-    talk = app.talk(open.asked.id if open.asked else None)
+    talk = talk_of(app, open)
     scroller = st.container(key="chat", height=400, border=False, autoscroll=False)
     with st.container(key="ask", horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
         key = f"ask-{open.key}"
@@ -73,8 +74,13 @@ def chat(app: Pipeline, open: Open) -> None:
 
 def last_evidence(app: Pipeline, open: Open) -> Evidence | None:
     """What was found for the last question."""
-    exchanges = app.talk(open.asked.id if open.asked else None).exchanges
+    exchanges = talk_of(app, open).exchanges
     return exchanges[-1].evidence if exchanges else None
+
+
+def talk_of(app: Pipeline, open: Open) -> Talk:
+    """What whoever looks at this page has asked about what is open."""
+    return app.talk(open.asked.id if open.asked else None, person())
 
 
 @told

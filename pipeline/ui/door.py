@@ -6,7 +6,8 @@ it; with Streamlit's own login ([auth] in .streamlit/secrets.toml) that asks, an
 Knows no library. What comes in: requests. What goes out: the same, or a refusal in words.
 
 Whoever gave the password carries a signed cookie for a week. Its key is made as the app starts and is written
-nowhere: a reload does not ask again, a restart does, and nothing on the disk lets anyone in.
+nowhere: a reload does not ask again, a restart does, and nothing on the disk lets anyone in. Another cookie, of a year,
+tells browsers apart: behind a lock each has conversations of its own, as each account of a login has.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import hashlib
 import hmac
 import html
 import ipaddress
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -26,13 +28,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
+from pipeline.settings import password
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-WEEK = 7 * 24 * 3600  # s, that a cookie holds
+WEEK = 7 * 24 * 3600  # s, that the cookie of who gave the password holds
+YEAR = 365 * 24 * 3600  # s, that the one which tells browsers apart holds
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # s, before the answer to a try; doubled with each wrong one
 ADDRESSES = 10_000  # of which wrong tries are counted
 LONGEST_TRY = 4096  # bytes of what is typed
+LET_IN, PERSON = "door", "person"  # what the cookies are called, before the port
 OPEN = ("/_stcore/health", "/healthz")  # tells "ok" and nothing else, to whoever watches over servers
 PROXIED = (b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"forwarded")
 # What a browser may do on the page, whatever is drawn there: fetch nothing from elsewhere, be framed by nobody.
@@ -106,6 +112,21 @@ def may_enter(users: Collection[str]) -> bool:
         st.button("Log out", on_click=st.logout)
         return False
     return True
+
+
+def person() -> str:
+    """Whose conversations this page shows: 32 hex digits, or "" without a lock, where one person is let in."""
+    if has_login():
+        who = [str(st.user.get(name) or "") for name in ("iss", "sub", "email")]
+        return _digest("\n".join(who[:2] if who[1] else who)).hex()[:32]
+    if not password():
+        return ""
+    given = st.context.cookies.get(f"{PERSON}-{st.get_option('server.port')}", "")
+    return given if _is_person(given) else st.session_state.setdefault("person", secrets.token_hex(16))
+
+
+def _is_person(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 class Tries:
@@ -227,23 +248,32 @@ class Door:
             return
         right = await self._tries.is_right((scope.get("client") or ("",))[0], typed)
         if right:
-            await send({"type": "http.response.start", "status": 303, "headers": [*self._cookie(scope), _back(scope)]})
+            await send({"type": "http.response.start", "status": 303, "headers": [*self._given(scope), _back(scope)]})
             await send({"type": "http.response.body"})
         elif right is None:
             await _say(send, 429, _page("Another try from your address is still looked at. Wait a little."))
         else:
             await _say(send, 401, _page("That is not the password."))
 
-    def _cookie(self, scope: "Scope") -> list[tuple[bytes, bytes]]:
+    def _given(self, scope: "Scope") -> list[tuple[bytes, bytes]]:
         until = str(int(self._now() + WEEK))
         safe = "; Secure" if scope.get("scheme") == "https" else ""
-        value = f"{until}.{self._signed(until)}"
-        given = f"{_cookie_name(scope)}={value}; Path=/; Max-Age={WEEK}; HttpOnly; SameSite=Lax{safe}"
-        return [(b"set-cookie", given.encode())]
+        known = _cookies(scope).get(_cookie_name(scope, PERSON), "")
+        given = (
+            (LET_IN, f"{until}.{self._signed(until)}", WEEK),
+            (PERSON, known if _is_person(known) else secrets.token_hex(16), YEAR),
+        )
+        return [
+            (
+                b"set-cookie",
+                f"{_cookie_name(scope, name)}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{safe}".encode(),
+            )
+            for name, value, age in given
+        ]
 
     def _knows(self, scope: "Scope") -> bool:
         """Whether whoever sends this has given the password."""
-        until, _, signed = _cookies(scope).get(_cookie_name(scope), "").partition(".")
+        until, _, signed = _cookies(scope).get(_cookie_name(scope, LET_IN), "").partition(".")
         genuine = hmac.compare_digest(signed.encode(), self._signed(until).encode())
         return genuine and int(until) > self._now()
 
@@ -265,9 +295,9 @@ def _household(address: str) -> str:
         return address
 
 
-def _cookie_name(scope: "Scope") -> str:
+def _cookie_name(scope: "Scope", name: str) -> str:
     """Browsers keep cookies by host, not by port."""
-    return f"door-{(scope.get('server') or ('', 0))[1]}"
+    return f"{name}-{(scope.get('server') or ('', 0))[1]}"
 
 
 def _cookies(scope: "Scope") -> dict[str, str]:
