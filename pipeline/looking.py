@@ -19,14 +19,20 @@ LOOKED_AT = ("local", "now", "after", "before", "first")  # kinds whose best mom
 STRETCH = 20.0  # s, of a moment, around what fits best in it
 SECONDS = 3.0  # s, that all of it may take
 PICTURES = (2, 1)  # of the best moment, and of the next, beside the top frame
+CROWDED = "Many questions are asked at once, so this one was not looked at closer."
 STEPS = (3,)  # of the best moment alone, where the question asks what happens
 
 
 def look_closer(
-    evidence: Evidence, get: Callable[[str], Media], folder: Callable[[str], Path], settings: Settings
+    evidence: Evidence,
+    get: Callable[[str], Media],
+    folder: Callable[[str], Path],
+    settings: Settings,
+    seconds: float = SECONDS,
 ) -> Evidence:
     """The evidence with the frames to send: the top frame, then those of the burst that fit the question best.
 
+    seconds: that it may take; 0 takes only what was looked at before.
     What was not looked at, and why, is in its notes: a video that is gone or changed costs nothing else.
     Raises ModelError where a named CLIP model cannot be had.
     """
@@ -35,7 +41,7 @@ def look_closer(
     motion = intent.moves(evidence.question)
     notes = list(evidence.notes)
     moments: list[Moment] = []
-    left = SECONDS
+    left = seconds
     numbers = iter(STEPS if motion else PICTURES)
     for moment in evidence.moments:
         most = next(numbers, None) if moment.frames else None
@@ -43,18 +49,21 @@ def look_closer(
             moments.append(replace(moment, frames=()))
             continue
         first = evidence.top_frame[1] if not any(one.frames for one in moments) else None
+        chosen = [frame for frame in moment.frames if frame != first][:most]
         try:
             looked, cut = closer.look(
                 get(moment.media), [_stretch(moment)], folder(moment.media), left, limits=settings.limits
             )
-            left = SECONDS / 3  # of the next: most of the time is the best moment's
-            chosen, how = fitting.best(
-                evidence.question, looked[0], folder(moment.media), settings, most, first, motion
-            )
-            notes += [*cut, *([how] if how == fitting.BY_LOOKS else [])]
+            left = seconds / 3  # of the next: most of the time is the best moment's
+            if cut and not seconds:
+                notes.append(CROWDED)
+            else:
+                chosen, how = fitting.best(
+                    evidence.question, looked[0], folder(moment.media), settings, most, first, motion
+                )
+                notes += [*cut, *([how] if how == fitting.BY_LOOKS else [])]
         except (SourceError, StorageError, ReadingStopped) as error:
             notes.append(str(error))
-            chosen = [frame for frame in moment.frames if frame != first][:most]
         moments.append(replace(moment, frames=(*filter(None, [first]), *chosen)))
     return replace(evidence, moments=tuple(moments), notes=tuple(dict.fromkeys(notes)))
 

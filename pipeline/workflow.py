@@ -7,6 +7,7 @@ what each step does is known by media/, search/ and chat/ alone.
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
 
-from pipeline import estimate, finding, matching
+from pipeline import estimate, finding, looking, matching
 from pipeline.chat import intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
@@ -30,7 +31,6 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.finding import Lists
-from pipeline.looking import look_closer
 from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
 from pipeline.playing import Playable, Player
@@ -49,6 +49,7 @@ Report = Callable[[Progress], None]
 Ready = Callable[[str], None]
 log = logging.getLogger(__name__)
 MOMENTS = 5  # found for one question
+CROWD, CROWD_SECONDS = 3, 30.0  # more questions than that in so many s come from several people
 TALKS = 100  # conversations that are held in memory though no page shows them
 
 
@@ -72,6 +73,7 @@ class Pipeline:
         self._talks: WeakValueDictionary[tuple[str, str], Talk] = WeakValueDictionary()
         self._recent_talks: deque[Talk] = deque(maxlen=TALKS)
         self._one_talk = threading.Lock()
+        self._asked: deque[float] = deque(maxlen=CROWD + 1)  # when the last questions to a model were asked
         with storage_errors(settings.data_dir):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         folders.sweep(settings.data_dir)
@@ -372,12 +374,22 @@ class Pipeline:
             return quotes.answer(evidence, self._titles(evidence))
         from pipeline.chat import decide, vision
 
+        crowded = self._is_crowded()
         jpeg = added.to_jpeg(picture, self.settings.limits) if picture is not None else None
         meant = None if jpeg else decide.decide(self.settings, question, follows=bool(history))
         evidence = self.find(question, media_ids, history, limit, at, meant=meant, picture=jpeg)
         found(evidence)
-        evidence = look_closer(evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings)
+        seconds = 0.0 if crowded else looking.SECONDS
+        evidence = looking.look_closer(
+            evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings, seconds
+        )
         return vision.answer(self.settings, evidence, self._titles(evidence), history, self.picture, added=jpeg)
+
+    def _is_crowded(self) -> bool:
+        """Whether so much is asked that looking closer, which takes a core for seconds, would keep others waiting."""
+        now = time.monotonic()
+        self._asked.append(now)
+        return len(self._asked) > CROWD and now - self._asked[0] < CROWD_SECONDS
 
     def talk(self, media_id: str | None = None, person: str = "") -> Talk:
         """The conversation about a media (None: about the whole library), the same one each time it is asked for.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from make_film import read_number
 
-from pipeline.looking import look_closer
+from pipeline.looking import CROWDED, look_closer
 from pipeline.types import Evidence, Media, Moment
 from pipeline.workflow import Pipeline
 
@@ -26,7 +26,7 @@ def look(library: Pipeline, evidence: Evidence, source: str = "") -> Evidence:
         return replace(media, source=source) if source else media
 
     settings = replace(library.settings, vllm_base_url="http://127.0.0.1:9/v1")  # nobody is asked
-    return look_closer(evidence, get, library.folder, settings)
+    return look_closer(evidence, get, library.folder, settings, seconds=60)  # a busy machine is not what is tested
 
 
 def frames_of(evidence: Evidence) -> list:
@@ -82,6 +82,21 @@ def test_what_happens_is_looked_at_in_steps_of_the_best_moment_alone(library, fi
     assert steps == sorted(steps)
     assert steps[-1] - steps[0] > 2  # spread over the moment
     assert other.frames == ()
+
+
+def test_where_many_ask_at_once_only_what_was_looked_at_before_is_taken_and_that_is_said(library, film_media):
+    first, other = moments_of(film_media, (8.0, 13.0), (16.0, 20.0))
+    before = look(library, Evidence("Which colour is it?", (first,)))
+    settings = replace(library.settings, vllm_base_url="http://127.0.0.1:9/v1")
+    known, new = (
+        look_closer(Evidence("Which colour is it?", (one,)), library.get, library.folder, settings, seconds=0)
+        for one in (first, other)
+    )
+    assert closer(known) == closer(before) != []
+    assert CROWDED not in known.notes
+    assert closer(new) == []
+    assert CROWDED in new.notes
+    assert new.top_frame == (other.media, other.frames[0])
 
 
 @pytest.mark.parametrize("question", ["Which colour is it?", "Does he pick it up?"])

@@ -42,8 +42,8 @@ def look(
 
     Four pictures a second of a stretch of up to 8 s, two of up to 20 s, else one; look-alikes are dropped. A picture
     that looks like one of the index is that Frame of `media`; a new one stands until the stretch looks different.
-    Decoding stops after `seconds` or `most` new pictures in all, so give the best stretches first. A stretch that was
-    looked at to its end costs nothing again, nor does it need the file.
+    Decoding stops after `seconds` (0: none is begun) or `most` new pictures in all, so give the best stretches first.
+    A stretch that was looked at to its end costs nothing again, nor does it need the file.
 
     Raises SourceError where the file is gone, has changed or has no picture, StorageError where `folder` cannot be
     written.
@@ -52,12 +52,15 @@ def look(
     stretches = [_widen(start, end, media.length) for start, end in stretches]
     looked = [_recall(media, folder, start, end) if start < end else [] for start, end in stretches]
     notes: list[str] = []
-    if None in looked:
+    if None in looked and seconds > 0:
         _require_same(media, folder, limits)
         with storage_errors(folder):
             (folder / burst.FOLDER).mkdir(exist_ok=True)  # not its parents: a media that was removed stays removed
     for number, (start, end) in enumerate(stretches):
-        if looked[number] is None:
+        if looked[number] is None and monotonic() >= deadline:
+            looked[number] = []
+            notes.append(f"Looked no closer at {stamp(start)} to {stamp(end)}: it would take too long.")
+        elif looked[number] is None:
             standing = [f for f in media.frames if (f.start < end and f.end > start) or start <= f.start < end]
             try:
                 looked[number], made, until = guard.run(
