@@ -41,7 +41,7 @@ from pipeline.types import Frame
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
 JPEG_END = b"\xff\xd9"
 STREAMS = 100  # subtitles in a file that are told of
-CUES, LARGEST = 50_000, 20_000_000  # captions, letters that are read: a day has half, a tenth as many
+CUES, LARGEST = 50_000, 5_000_000  # captions, letters that are read: a day has half, a tenth as many
 BITMAPS = ("dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "xsub")  # FFmpeg's names
 
 
