@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-from pipeline.media import container, video
+from pipeline.errors import SourceError
+from pipeline.media import burst, clips, container, video
 from pipeline.types import Frame
 
 
@@ -94,3 +96,26 @@ def crash_in_sound(source, file, folder, progress, limits):
 def half_a_clip(source, start, end, target, limits):
     Path(target).write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def read_all(source, folder, limits):
+    """Everything that is done with a file from outside, in one process: what was not read of it."""
+    facts = video.probe(source, limits)
+    notes = []
+
+    def part(work, *args):
+        try:
+            notes.extend(work(source, *args, limits=limits) or ())
+        except SourceError as error:
+            notes.append(str(error))
+
+    if facts.has_video:
+        part(lambda *given, limits: video.read_frames(*given, limits)[1], folder, 0.2, lambda done: None)
+        part(lambda *given, limits: clips.still(*given, limits) and (), 0.0, folder / "frames" / "still.jpg")
+        part(lambda *given, limits: burst.decode(*given, limits) and (), [], folder, 0.0, 2.0, time.monotonic() + 3, 10)
+    if facts.has_audio:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            part(lambda *given, limits: video.read_sound(*given, limits), file.fileno(), folder, lambda done: None)
+    if facts.subtitles:
+        part(lambda *given, limits: video.read_embedded_subtitles(*given, limits)[2])
+    return notes

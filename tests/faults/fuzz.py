@@ -29,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import hostile  # noqa: E402
 from make_film import make_film, speak  # noqa: E402
 
 from pipeline.errors import PipelineError, SourceError  # noqa: E402
@@ -317,15 +318,21 @@ CHANGES = (_cut, _flip, _flip, _header, _swap, _double, _drop, _boxes, _boxes, _
 # -- feeding
 
 
-def feed(path: Path, home: Path, settings: Settings, with_clip: bool = False) -> Fate:
-    """All that the app does with a file from outside, each part through its own door."""
+def feed(path: Path, home: Path, settings: Settings, with_clip: bool = False, at_once: bool = False) -> Fate:
+    """All that the app does with a file from outside, each part through its own door, or all of it at once."""
     began = time.monotonic()
     kind, said = "read", ""
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
     try:
-        notes = _look_at(path, settings) if path.suffix in PICTURES else _read(path, home, settings, with_clip)
+        if path.suffix in PICTURES:
+            notes = _look_at(path, settings)
+        elif at_once and not subtitles.is_subtitles(path):
+            (home / "closer").mkdir()
+            notes = guard.run(hostile.read_all, path, home, limits=settings.limits)
+        else:
+            notes = _read(path, home, settings, with_clip)
         kind, said = ("partly", notes[0]) if notes else ("read", "")
     except SourceError as error:
         kind, said = "refused", str(error)
@@ -416,12 +423,14 @@ def children() -> list[int]:
     return found
 
 
-def feed_all(paths: Iterator[Path], home: Path, settings: Settings, jobs: int, every: int = 20) -> list[Fate]:
+def feed_all(
+    paths: Iterator[Path], home: Path, settings: Settings, jobs: int, every: int = 20, at_once: bool = False
+) -> list[Fate]:
     """Feed them, a few at a time; each `every`th is cut into a clip, too."""
 
     def one(numbered: tuple[int, Path]) -> Fate:
         number, path = numbered
-        fate = feed(path, home / path.name, settings, number % every == 0)
+        fate = feed(path, home / path.name, settings, number % every == 0, at_once)
         shutil.rmtree(home / path.name)
         return fate
 
