@@ -286,14 +286,16 @@ def _confine(limits: Limits, seconds: float, parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)  # it has ended just before
-    largest = max(LARGEST, limits.length * BYTES_A_SECOND)
-    cpu = seconds * (os.cpu_count() or 1)  # MoviePy's ffmpeg encodes on all of them
-    for what, most in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_CPU, cpu + 1),
-        (resource.RLIMIT_FSIZE, largest),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(what)
-        most = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
-        resource.setrlimit(what, (most, most))
+        _limit(resource.RLIMIT_AS, limits.memory)  # macOS counts what it shares among all, and refuses
+    _limit(resource.RLIMIT_CPU, seconds * (os.cpu_count() or 1), 5)  # MoviePy's ffmpeg encodes on all of them
+    _limit(resource.RLIMIT_FSIZE, max(LARGEST, limits.length * BYTES_A_SECOND))
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(what: int, most: float, grace: int = 0) -> None:
+    """`grace`: how much later than the signal that says why comes the one that does not."""
+    import resource
+
+    _, hard = resource.getrlimit(what)
+    hard = int(most) + grace if hard == resource.RLIM_INFINITY else min(int(most) + grace, hard)
+    resource.setrlimit(what, (min(int(most), hard), hard))
