@@ -204,8 +204,8 @@ def _files(pipeline: Pipeline) -> Check:
         return Check(
             "video files",
             "off",
-            f"outside MEDIA_ROOTS: {_some([one.title for one in outside])}. Questions work, without playing and looking "
-            "closer",
+            f"outside MEDIA_ROOTS: {_some([one.title for one in outside])}. Questions work, "
+            "without playing and looking closer",
             f"Add their folder to MEDIA_ROOTS: {Path(os.path.realpath(outside[0].source)).parent}",
         )
     return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
