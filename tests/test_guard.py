@@ -57,7 +57,7 @@ def until(there: Callable[[], bool]) -> None:
         (hostile.crash, "decoder crashed on it (SIGSEGV)"),
         (
             hostile.hunger,
-            "more than 2 GiB of memory to decode. Convert it to smaller pictures, or raise DECODE_MEMORY_GB",
+            "make them smaller, or raise DECODE_MEMORY_GB",
         ),
         (hostile.fail, "a fault in the file or in this app"),
         (hostile.lie, "its answer cannot be read"),

@@ -168,8 +168,8 @@ def _end(child: subprocess.Popen) -> None:
 
 def _too_much(name: str, limits: Limits) -> SourceError:
     return SourceError(
-        f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode. Convert it to smaller pictures, or "
-        "raise DECODE_MEMORY_GB."
+        f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode: it is damaged, or its pictures are "
+        "very large. Try another copy, make them smaller, or raise DECODE_MEMORY_GB."
     )
 
 

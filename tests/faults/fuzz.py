@@ -1,4 +1,4 @@
-"""Hostile files through the guarded door: `python tests/faults/fuzz.py [--mutants 2000] [--seed 5]`.
+"""Hostile files through the guarded door: `python tests/faults/fuzz.py [--mutants 2000] [--strace]`.
 
 In: every file of ../shared/media/broken where that is, bombs made here, and seeded mutants of small real files of many
 kinds. Out: one table of what became of them. A file is read, read partly, or refused in one line; what its decoder does
@@ -13,6 +13,7 @@ import resource
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -451,13 +452,26 @@ def table(groups: dict[str, list[Fate]]) -> str:
     return "\n".join(lines)
 
 
+def traced(arguments: Sequence[str]) -> int:
+    """The same under strace, where it is there: which connections any of the processes tried, to anywhere."""
+    with tempfile.NamedTemporaryFile("r") as told:
+        command = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", told.name]
+        code = subprocess.run([*command, sys.executable, __file__, *arguments], check=False).returncode
+        tried = [line for line in told.read().splitlines() if "AF_INET" in line]
+    print(f"connections tried, by strace: {len(tried)}", *tried[:5], sep="\n")
+    return code or int(bool(tried))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="where files that got out, crashed or hung are kept")
+    parser.add_argument("--strace", action="store_true", help="count every connection that is tried")
     options = parser.parse_args(arguments)
+    if options.strace:
+        return traced([one for one in arguments or sys.argv[1:] if one != "--strace"])
     logging.basicConfig(level=logging.WARNING)
     listener, before = Listener(), len(os.listdir("/proc/self/fd"))
     with tempfile.TemporaryDirectory() as folder:
