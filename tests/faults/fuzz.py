@@ -410,8 +410,9 @@ class Listener:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                self.socket.accept()[0].close()
-                self.count += 1
+                connection, _ = self.socket.accept()
+                self.count += 1  # before the other side can go on
+                connection.close()
 
 
 def children() -> list[int]:
