@@ -238,7 +238,10 @@ def _no_number(name: str) -> float:
 
 def serve() -> None:
     """Be the child: do the one job on standard input, answer on standard output."""
-    job = json.load(sys.stdin.buffer)
+    try:
+        job = json.load(sys.stdin.buffer)
+    except ValueError:
+        os._exit(1)  # whoever asked was killed before all was said
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # libraries print
     limits = _value(job["limits"])
