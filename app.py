@@ -1,29 +1,35 @@
 """The screen: a library on the left, a player and a conversation about it on the right.
 
 One function per part of the page; what each part draws is in pipeline/ui. Knows no video and no model code:
-everything goes through the Pipeline.
+everything goes through the Pipeline. Streamlit runs this file as `__main__` for each drawing, and serves the `app`
+below, whose door every request comes through.
 """
 
 import contextlib
+import logging
+import sys
 from pathlib import Path
 
 import streamlit as st
 from dotenv import load_dotenv
+from starlette.middleware import Middleware
 
-from pipeline import build
-from pipeline.chat.markup import neutralise
+from pipeline import build, logs
 from pipeline.errors import PipelineError
+from pipeline.settings import Settings, password
 from pipeline.types import Media
-from pipeline.ui import reading
+from pipeline.ui import door, reading
 from pipeline.ui.adding import welcome
 from pipeline.ui.chatting import chat, last_evidence
 from pipeline.ui.contents import contents, covers
 from pipeline.ui.library import library
-from pipeline.ui.page import ALL, LOOK, Open, put
+from pipeline.ui.page import ALL, LOOK, Open, failed, put
 from pipeline.ui.status import status
 from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
 from pipeline.workflow import Pipeline
+
+ENV = Path(__file__).with_name(".env")
 
 
 @st.cache_resource(show_spinner="Opening the library…")
@@ -33,9 +39,11 @@ def opened() -> Pipeline:
 
 def main() -> None:
     st.set_page_config("Chat with your video", ":material/smart_display:", "wide")
-    load_dotenv(Path(__file__).with_name(".env"))
+    load_dotenv(ENV)
     st.html(LOOK)
     try:
+        if not door.may_enter(Settings.from_env().users):
+            return
         app = opened()
         open = what_is_open(app)
         with st.sidebar:
@@ -50,7 +58,7 @@ def main() -> None:
         else:
             welcome(app)
     except PipelineError as error:
-        st.error(neutralise(str(error)), icon=":material/error:")
+        failed(error)
 
 
 def what_is_open(app: Pipeline) -> Open:
@@ -84,7 +92,7 @@ def start_at(media: Media, asked: str) -> None:
 def trouble() -> None:
     """What the last click did not do, and why."""
     if said := st.session_state.pop("trouble", ""):
-        st.error(neutralise(said), icon=":material/error:")
+        failed(said)
 
 
 def watching(app: Pipeline, open: Open) -> None:
@@ -104,4 +112,12 @@ def watching(app: Pipeline, open: Open) -> None:
         chat(app, open)
 
 
-main()
+if __name__ == "__main__":
+    main()
+else:
+    load_dotenv(ENV)
+    logs.begin(logging.WARNING)
+    if reason := door.refusal(st.get_option("server.address"), bool(password()) or door.has_login()):
+        sys.exit(reason)
+    origins = st.get_option("server.corsAllowedOrigins")
+    app = st.App(__file__, middleware=[Middleware(door.Door, password(), door.has_login(), origins)])

@@ -14,11 +14,13 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from dotenv import load_dotenv
 
-from pipeline import build, estimate, evaluate, questions, tables
+from pipeline import build, estimate, evaluate, logs, questions, tables
 from pipeline.chat.citations import cue
+from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
 from pipeline.times import stamp
@@ -31,7 +33,7 @@ MARKS = {"ok": "ok    ", "off": "off   ", "broken": "BROKEN"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
     # transformers, whisper and Milvus speak on every start; a person reads our lines.
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logs.begin(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):  # a file name need not be valid Unicode
         stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_error(error)
         return 1
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _say("stopped", file=sys.stderr)
         return 130
 
 
@@ -114,7 +116,7 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
             try:
                 media, error = pipeline.ingest(path, options.again, line.show), None
             except KeyboardInterrupt:
-                print(f"stopped reading {path}. Run the same command to go on where it stopped.", file=sys.stderr)
+                _say(f"stopped reading {path}. Run the same command to go on where it stopped.", file=sys.stderr)
                 return 130
             except PipelineError as met:
                 media, error, failed = None, _one_line(met), True
@@ -124,7 +126,7 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
         elif error:
             _say_error(f"{path}: {error}")
         else:
-            print(_summary(media))
+            _say(_summary(media))
             _say_coverage(media)
     return int(failed)
 
@@ -141,7 +143,7 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
     try:
         for piece in reply:
             if not options.json:
-                print(piece, end="", flush=True)
+                print(printable(piece), end="", flush=True)
     except PipelineError as error:
         fault = error
     if options.json:
@@ -156,14 +158,15 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"\n\nanswered by {reply.answered_by}; found:")
+        print("\n")
+        _say(f"answered by {reply.answered_by}; found:")
         _say_moments(pipeline, reply.evidence.moments)
         _say_notes(reply.evidence)
         unsupported = [stamp(c.time) for c in reply.citations if not c.supported]
         if unsupported:
-            print(f"not in the evidence: {', '.join(unsupported)}")
+            _say(f"not in the evidence: {', '.join(unsupported)}")
         for sentence in reply.uncited:
-            print(f"without a time: {sentence}")
+            _say(f"without a time: {sentence}")
     if fault:
         raise fault
     return 0
@@ -179,11 +182,11 @@ def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
         _say_json(_found(pipeline, evidence))
     elif evidence.moments:
         if not evidence.near:
-            print("This does not seem to be in the library. The nearest that was found:")
+            _say("This does not seem to be in the library. The nearest that was found:")
         _say_moments(pipeline, evidence.moments)
         _say_notes(evidence)
     else:
-        print("Nothing found.")
+        _say("Nothing found.")
     return 0
 
 
@@ -201,11 +204,11 @@ def _list(pipeline: Pipeline, options: argparse.Namespace) -> int:
         if options.json:
             _say_json(_ingested(one.source, one, None))
         else:
-            print(_summary(one))
+            _say(_summary(one))
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        _say(f"warning: {problem}", file=sys.stderr)
     if not media and not options.json:
-        print("No videos yet. `python -m pipeline ingest PATH` reads one.")
+        _say("No videos yet. `python -m pipeline ingest PATH` reads one.")
     return 0
 
 
@@ -221,28 +224,27 @@ def _show(pipeline: Pipeline, options: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(_summary(media))
+    _say(_summary(media))
     _say_coverage(media)
-    print(
+    _say(
         f"  source    {media.source}"
         + ("" if Path(media.source).exists() else "  (no longer there: only playing needs it)")
     )
-    print(f"  folder    {pipeline.folder(media.id)}")
+    _say(f"  folder    {pipeline.folder(media.id)}")
     for chapter in media.chapters:
-        print(f"  {stamp(chapter.start):>8}  {chapter.title}")
+        _say(f"  {stamp(chapter.start):>8}  {chapter.title}")
     return 0
 
 
 def _remove(pipeline: Pipeline, options: argparse.Namespace) -> int:
-    print(f"removed {pipeline.remove(options.id)}")
+    _say(f"removed {pipeline.remove(options.id)}")
     return 0
 
 
 def _reindex(pipeline: Pipeline, options: argparse.Namespace) -> int:
     with _ProgressLine() as line:
-        count = pipeline.reindex(line.show)
-    print(f"indexed {count} videos")
-    problems = pipeline.list()[1]
+        count, problems = pipeline.reindex(line.show)
+    _say(f"indexed {count} videos")
     for problem in problems:
         _say_error(problem)
     return int(bool(problems))
@@ -275,7 +277,7 @@ def _evaluate(pipeline: Pipeline, options: argparse.Namespace) -> int:
             if options.json:  # at once: all of them may take long
                 _say_json(dataclasses.asdict(row))
     for text in () if options.json else table(found):
-        print(text)
+        _say(text)
     return 0
 
 
@@ -285,13 +287,18 @@ def _doctor(pipeline: Pipeline, options: argparse.Namespace) -> int:
         if options.json:
             _say_json(dataclasses.asdict(check))
         else:
-            print(f"{MARKS[check.state]}  {check.part:<16} {check.found}")
+            _say(f"{MARKS[check.state]}  {check.part:<16} {check.found}")
             if check.next:
-                print(f"{'':<8}{'':<16} -> {check.next}")
+                _say(f"{'':<8}{'':<16} -> {check.next}")
     return int(any(check.state == "broken" for check in checks))
 
 
 # -- what a person reads
+
+
+def _say(line: str, file: TextIO | None = None) -> None:
+    """One line. Titles, words and file names are of others: none of them speaks to the terminal."""
+    print(re.sub(r"[\n\t]+", " ", printable(line)), file=file)
 
 
 def _one_line(text: object) -> str:
@@ -299,11 +306,11 @@ def _one_line(text: object) -> str:
 
 
 def _note(text: str) -> None:
-    print(f"note: {_one_line(text)}", file=sys.stderr)
+    _say(f"note: {_one_line(text)}", file=sys.stderr)
 
 
 def _say_error(text: object) -> None:
-    print(f"error: {_one_line(text)}", file=sys.stderr)
+    _say(f"error: {_one_line(text)}", file=sys.stderr)
 
 
 def _summary(media: Media) -> str:
@@ -315,22 +322,22 @@ def _summary(media: Media) -> str:
 
 def _say_coverage(media: Media) -> None:
     for part, coverage in media.coverage.items():
-        print(f"  {part:<9} {coverage.state:<7} {' · '.join(filter(None, [coverage.by, coverage.note]))}")
+        _say(f"  {part:<9} {coverage.state:<7} {' · '.join(filter(None, [coverage.by, coverage.note]))}")
 
 
 def _say_moments(pipeline: Pipeline, moments: Sequence[Moment]) -> None:
     titles = {moment.media: pipeline.get(moment.media).title for moment in moments}
     for moment in moments:
         name = f"{moment.title} · {titles[moment.media]}" if moment.title else titles[moment.media]
-        print(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {name}  ({'; '.join(moment.why)})")
+        _say(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {name}  ({'; '.join(moment.why)})")
         for passage in moment.passages:
             text = " ".join(passage.text.split())
-            print(f"      [{stamp(cue(passage))}] {passage.kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
+            _say(f"      [{stamp(cue(passage))}] {passage.kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
 
 
 def _say_notes(evidence: Evidence) -> None:
     for note in evidence.notes:
-        print(f"note: {note}")
+        _say(f"note: {note}")
 
 
 class _ProgressLine:
@@ -343,15 +350,15 @@ class _ProgressLine:
 
     def show(self, progress: Progress) -> None:
         if progress.step == "index" and progress.note:  # the index is held elsewhere: worth a line of its own
-            print(f"note: {progress.note}", file=sys.stderr)
+            _say(f"note: {progress.note}", file=sys.stderr)
         elif progress.step == "captions" and progress.note != self._said:  # what it will cost, before it does
             self._said = progress.note
-            print(f"note: captions: {progress.note}", file=sys.stderr)
+            _say(f"note: captions: {progress.note}", file=sys.stderr)
         elif sys.stderr.isatty():
             speed = f"{progress.speed:.3g} x real time, " if progress.speed else ""
             left = f"{speed}{stamp(progress.left)} left  " if progress.left else ""
             text = f"{progress.step:<9} {progress.fraction:4.0%}  {left}{progress.note}"[:100]
-            print(f"\r{text:<{self._wide}}", end="", file=sys.stderr, flush=True)
+            print(f"\r{printable(text):<{self._wide}}", end="", file=sys.stderr, flush=True)
             self._wide = len(text)
 
     def __exit__(self, *_: object) -> None:
@@ -363,7 +370,8 @@ class _ProgressLine:
 
 
 def _say_json(value: dict) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    text = json.dumps(value, ensure_ascii=False)
+    print(UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text), flush=True)
 
 
 def _ingested(path: str, media: Media | None, error: str | None) -> dict:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk import storage_errors
 from pipeline.errors import LibraryBusy, PipelineError
-from pipeline.media.disk import storage_errors
 from pipeline.media.source import is_inside
 from pipeline.workflow import Pipeline
 
@@ -42,6 +42,7 @@ def check_all(pipeline: Pipeline) -> list[Check]:
         ("answers", _answers),
         ("captions", _captions),
         ("video files", _files),
+        ("page", _page),
     ]
     return [_checked(part, check, pipeline) for part, check in checks]
 
@@ -209,6 +210,17 @@ def _files(pipeline: Pipeline) -> Check:
             f"Add their folder to MEDIA_ROOTS: {Path(os.path.realpath(outside[0].source)).parent}",
         )
     return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
+
+
+def _page(pipeline: Pipeline) -> Check:
+    if pipeline.settings.app_password:
+        return Check("page", "ok", "asks for a password")
+    return Check(
+        "page",
+        "off",
+        "opens to this machine alone, unless Streamlit's own login is set up",
+        "To open it to a network set APP_PASSWORD, then start it with --server.address=0.0.0.0, behind https.",
+    )
 
 
 def _some(titles: Sequence[str]) -> str:

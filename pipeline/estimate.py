@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pipeline.chat import captions
 from pipeline.chat.tokens import image_tokens, text_tokens
+from pipeline.disk import write_whole
 from pipeline.errors import StorageError
 from pipeline.media import guard, screen, speech, subtitles, unfinished, video
-from pipeline.media.disk import write_whole
 from pipeline.media.picture import LONG_SIDE
 from pipeline.media.source import check, is_inside
 from pipeline.search import embeddings

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.disk import delete, hold, is_held, put, storage_errors
 from pipeline.errors import SourceError
 from pipeline.media import clips, guard, video
-from pipeline.media.disk import is_alive, storage_errors, sync
 from pipeline.media.source import USUAL, check
 from pipeline.settings import Limits
 from pipeline.times import stamp
@@ -92,16 +92,14 @@ class Player:
         with storage_errors(target):
             target.parent.mkdir(exist_ok=True)  # not its parents: a media that was removed stays removed
             for left in target.parent.glob(f"{WORKSHOP}*"):
-                pid = left.name.removeprefix(WORKSHOP)
-                if left == workshop or (pid.isdecimal() and not is_alive(int(pid))):
-                    shutil.rmtree(left)
+                if not is_held(left):
+                    delete(left)
             workshop.mkdir()
-        made = workshop / target.name
         try:
-            guard.run(work, source, *times, made, limits=self._limits, length=times[-1] - times[0])
-            with storage_errors(target):
-                sync(made)
-                os.replace(made, target)
+            with hold(workshop):
+                made = workshop / target.name
+                guard.run(work, source, *times, made, limits=self._limits, length=times[-1] - times[0])
+                put(made, target)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
         return target

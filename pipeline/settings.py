@@ -6,13 +6,16 @@ says so. `.env` is loaded by the entry points (app.py, python -m pipeline), neve
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import SettingsError
 
 TEXT_EMBEDDINGS = ("local", "mistral", "openai")
+SHORTEST_PASSWORD = 8  # characters
+SHORTEST_SECRET = 4  # characters; what is shorter stands in many words, and is no key
 BOUNDS = {
     "max_file_gb": (0.001, 1_000_000),
     "max_hours": (0.01, 200),  # the names of pictures hold 277
@@ -56,6 +59,8 @@ class Settings:
     vllm_api_key: str = field(default="", repr=False)
     vllm_model: str = "mistralai/Pixtral-12B-2409"
     captions: bool = False  # let that model describe each kept frame once, when a video is read
+    app_password: str = field(default="", repr=False)  # the page asks for it; "" asks for none
+    app_users: str = ""  # e-mail addresses, with commas, of whom Streamlit's own login lets in; "" is all it knows
     media_roots: tuple[Path, ...] = ()  # sources lie in these folders, or in data_dir; () is the home folder
     max_file_gb: float = 50.0  # GB, of one source
     max_hours: float = 24.0  # h, of one source
@@ -76,7 +81,7 @@ class Settings:
                 raise SettingsError(f"{name.upper()} is {getattr(self, name):g}. Give a number of {least} to {most:,}.")
         if self.text_embedding and self.text_embedding not in TEXT_EMBEDDINGS:
             raise SettingsError(
-                f"TEXT_EMBEDDING is {self.text_embedding!r}. "
+                f"TEXT_EMBEDDING is {shown(self.text_embedding)}. "
                 f"Give one of: {', '.join(TEXT_EMBEDDINGS)}; or leave it empty."
             )
         if not self.text_embedding and self.mistral_api_key and self.embedding_base_url:
@@ -96,6 +101,10 @@ class Settings:
                 "CAPTIONS is on and no model is named that could describe the pictures. "
                 "Set VLLM_BASE_URL to an OpenAI-compatible endpoint, or set CAPTIONS=off."
             )
+        if 0 < len(self.app_password) < SHORTEST_PASSWORD:
+            raise SettingsError(
+                f"APP_PASSWORD is shorter than {SHORTEST_PASSWORD} characters: it is soon guessed. Give a longer one."
+            )
         for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
             value = getattr(self, name)
             if value and not value.startswith(("http://", "https://")):
@@ -103,11 +112,26 @@ class Settings:
                     f"{name.upper()} is no web address. Give one that starts with http:// or https://, "
                     "or leave it empty."
                 )
+            if "?" in value or "#" in value:
+                raise SettingsError(
+                    f"{name.upper()} holds more than an address: a question mark or # and what follows it. Give the "
+                    "address without it, and the key in the setting beside it."
+                )
             if "@" in value.partition("://")[2].partition("/")[0]:  # addresses are shown, in errors and by the doctor
                 raise SettingsError(
                     f"{name.upper()} holds a user name or password. Give the address without it, "
                     "and the key in the setting beside it."
                 )
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The keys and passwords: what must be shown, logged and kept nowhere."""
+        return _parts(getattr(self, name.lower()) for name in SECRETS)
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Whom Streamlit's own login lets in, in small letters; none is everyone it knows."""
+        return frozenset(one.strip().lower() for one in self.app_users.split(",") if one.strip())
 
     @property
     def text_embedding_kind(self) -> str:
@@ -145,6 +169,37 @@ class Settings:
         return cls(**given)
 
 
+def secrets(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """The keys and passwords that are set, also where another setting is wrong."""
+    environ = os.environ if environ is None else environ
+    return _parts(environ.get(name, "").strip() for name in SECRETS)
+
+
+def _parts(keys: Iterable[str]) -> frozenset[str]:
+    """The keys, and of user:password the password too."""
+    every = [part for key in keys for part in (key, key.partition(":")[2])]
+    return frozenset(one for one in every if len(one) >= SHORTEST_SECRET)
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that is told its settings otherwise, or needs none."""
+    return {name: value for name, value in environ.items() if name not in SECRETS}
+
+
+def password(environ: Mapping[str, str] | None = None) -> str:
+    """APP_PASSWORD alone: the page is locked also where another setting is wrong."""
+    return (os.environ if environ is None else environ).get("APP_PASSWORD", "").strip()
+
+
+def shown(value: str) -> str:
+    """A value as an error may repeat it: one that could be a key, put into the wrong setting, is not."""
+    could_be_key = len(value) >= 20 and any(map(str.isdigit, value)) and not re.search(r"[\s/\\.]", value)
+    return "something that looks like a key" if could_be_key or value.startswith("sk-") else repr(value)
+
+
+SECRETS = tuple(setting.name.upper() for setting in dataclasses.fields(Settings) if not setting.repr)
+
+
 def _home() -> tuple[Path, ...]:
     try:
         return (Path.home(),)
@@ -167,12 +222,12 @@ def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path |
             return True
         if text.lower() in ("off", "0", "false", "no"):
             return False
-        raise SettingsError(f"{setting.name.upper()} is {text!r}. Give on or off.")
+        raise SettingsError(f"{setting.name.upper()} is {shown(text)}. Give on or off.")
     if setting.type is float:
         try:
             return float(text)
         except ValueError:
             raise SettingsError(
-                f"{setting.name.upper()} is {text!r}. Give a number, such as {setting.default}."
+                f"{setting.name.upper()} is {shown(text)}. Give a number, such as {setting.default}."
             ) from None
     return Path(text) if setting.type is Path else text

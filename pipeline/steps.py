@@ -7,16 +7,16 @@ vector store.
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.chat import captions, naming
+from pipeline.disk import copy_whole, delete, hold, storage_errors
 from pipeline.errors import AnswerError, EmbeddingError, MediaNotFound, ModelError, PipelineError, StorageError
 from pipeline.media import folder as folders
 from pipeline.media import guard, look, reading, subtitles, unfinished, video
-from pipeline.media.disk import hold, storage_errors
 from pipeline.search import chapters, embeddings, vectors
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Passage, Progress
@@ -46,15 +46,15 @@ def read(path: Path, settings: Settings, again: bool, report: Report, ready: Rea
     # A record that is damaged stands in no list, but what was paid for stays with it.
     anew = (again and before) or (before is None and (home / folders.RECORD).exists())
     folder = folders.staging(settings.data_dir, media_id) if anew else home
-    folders.make(folder)
-    with hold(folder):
+    with hold(folder, make=True):
         try:
             media, failure = _read_into(folder, home, path, media_id, settings, report, ready)
         except PipelineError as error:
             if not folder.exists():
                 raise MediaNotFound(f"{path.name} was removed while it was read.") from error
-            if not any((folder / "frames").glob("*.jpg")) and not (folder / folders.RECORD).exists():
-                shutil.rmtree(folder, ignore_errors=True)  # bad input costs nothing stored
+            if not any((folder / "frames").glob("[0-9]*.jpg")) and not (folder / folders.RECORD).exists():
+                with suppress(StorageError):
+                    delete(folder)  # bad input costs nothing stored
             raise
         if folder != home:
             folders.install(folder, settings.data_dir, media_id)
@@ -139,10 +139,10 @@ def _keep_paid(home: Path, folder: Path) -> None:
     """
     with storage_errors(folder):
         (folder / "vectors").mkdir(exist_ok=True)
-        for file in (home / captions.FILE, *(home / "vectors").glob("*.npz")):
+        for file in (home / captions.FILE, *(home / "vectors").glob("[!.]*.npz")):
             kept = folder / file.relative_to(home)
             if file.exists() and not kept.exists():
-                shutil.copyfile(file, kept)
+                copy_whole(file, kept)
 
 
 def _read_before(folder: Path) -> Media | None:

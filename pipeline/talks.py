@@ -21,9 +21,9 @@ from pipeline.chat import exchange
 from pipeline.chat.citations import uncited
 from pipeline.chat.exchange import Exchange
 from pipeline.chat.reply import Reply
+from pipeline.disk import storage_errors, write_whole
 from pipeline.errors import PipelineError, StorageError
 from pipeline.media import added
-from pipeline.media.disk import storage_errors, write_whole
 from pipeline.media.source import USUAL
 from pipeline.settings import Limits
 from pipeline.types import Evidence, Turn
@@ -232,9 +232,7 @@ class Talk:
         name = f"{hashlib.sha256(jpeg).hexdigest()[:32]}.jpg"
         with storage_errors(folder):
             folder.mkdir(exist_ok=True)  # not its parents: a media that was removed meanwhile stays removed
-            unfinished = folder / f".{name}"
-            unfinished.write_bytes(jpeg)
-            unfinished.replace(folder / name)
+        write_whole(folder / name, jpeg)
         return name
 
     def _drop_pictures(self) -> None:

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from pipeline import errors
+from pipeline import errors, logs
 from pipeline.errors import PipelineError, ReadingCancelled, ReadingStopped
 from pipeline.pace import Pace
-from pipeline.settings import Settings
+from pipeline.settings import Settings, without_secrets
 from pipeline.steps import read
 from pipeline.types import Progress
 
@@ -34,6 +34,7 @@ class Worker:
     def __init__(self, path: Path, settings: Settings, again: bool = False) -> None:
         self._name = path.name
         job = {"path": str(path), "again": again, "settings": dataclasses.asdict(settings)}
+        job["settings"] |= {"app_password": ""}
         self._job = json.dumps(job, default=str)  # folders as text
         self._pace = Pace(settings)
         self._process: subprocess.Popen | None = None
@@ -97,6 +98,7 @@ class Worker:
 
     def _started(self) -> subprocess.Popen:
         package = str(Path(__file__).resolve().parents[1])
+        paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         return subprocess.Popen(
             [sys.executable, "-c", "from pipeline.worker import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -104,7 +106,7 @@ class Worker:
             text=True,
             encoding="utf-8",
             # Whoever imports the library from elsewhere still starts the same code.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))},
+            env=without_secrets(os.environ) | {"PYTHONPATH": paths},
             # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone.
             start_new_session=True,
         )
@@ -139,6 +141,7 @@ def main(job_file: TextIO, answers: TextIO) -> int:
     job = json.load(job_file)
     try:
         settings = Settings(**job["settings"])
+        logs.keep_out(settings.secrets)
         media = read(
             Path(job["path"]),
             settings,
@@ -155,7 +158,7 @@ def main(job_file: TextIO, answers: TextIO) -> int:
 
 def serve() -> None:
     """Be the child of a Worker: standard input and output are the channel."""
-    logging.basicConfig(level=logging.WARNING)
+    logs.begin(logging.WARNING)
     if os.name == "posix":
         os.nice(10)  # who asks meanwhile goes first
     # Libraries print to standard output; the answers must stay alone on theirs.

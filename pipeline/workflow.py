@@ -16,6 +16,7 @@ from pipeline import estimate, finding, matching
 from pipeline.chat import intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
+from pipeline.disk import hold, storage_errors
 from pipeline.errors import (
     BeingRead,
     LibraryBusy,
@@ -30,7 +31,6 @@ from pipeline.finding import Lists
 from pipeline.looking import look_closer
 from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
-from pipeline.media.disk import hold, storage_errors
 from pipeline.playing import Playable, Player
 from pipeline.readings import Reading, Readings
 from pipeline.search import embeddings, late, moments, rerank, vectors
@@ -176,31 +176,40 @@ class Pipeline:
             self.index()
         return folder.name
 
-    def reindex(self, report: Report = lambda progress: None) -> int:
-        """Make the index anew from the folders. Returns how many media it holds.
+    def reindex(self, report: Report = lambda progress: None) -> tuple[int, Sequence[str]]:
+        """Make the index anew from the folders: (how many media it holds, a line for each that could not be had).
 
         Nothing is read again; only what has no vectors in the current embedding is embedded. Where another process
-        holds the index, that one takes the vectors in.
+        holds the index, that one takes the vectors in. Raises EmbeddingError, ModelError, LibraryError, and
+        StorageError where it is not one folder's.
         """
-        ids = [one.id for one in self.list()[0]]
+        listed, problems = self.list()
+        ids, failed = [one.id for one in listed], list(problems)
         unasked = replace(self.settings, vllm_base_url="", captions=False)  # a whole library is not named by the model
         for number, media_id in enumerate(ids):
             folder = self.settings.data_dir / media_id
             # Removed meanwhile, or read by a process that embeds it too.
             with contextlib.suppress(MediaNotFound, BeingRead):
-                media = self.get(media_id)
-                report(Progress("reindex", number / len(ids), media.title))
-                with hold(folder):
-                    media = embed(media, folder, self.settings, lambda progress: None)
-                    if not unfinished.parts(media):
-                        divide(media, folder, unasked, lambda progress: None)
+                try:
+                    media = self.get(media_id)
+                    report(Progress("reindex", number / len(ids), media.title))
+                    with hold(folder):
+                        media = embed(media, folder, self.settings, lambda progress: None)
+                        if not unfinished.parts(media):
+                            divide(media, folder, unasked, lambda progress: None)
+                except StorageError as error:  # its own: the others are made anew all the same
+                    log.warning("%s was left as it is: %s", folder.name, error)
+                    failed.append(str(error))
         try:
             with self._syncing:
                 self._opened().rebuild(self._folders())
+                unread = self._opened().unread()
+                failed += [why for why in unread.values() if why not in failed]
         except LibraryBusy as busy:
             report(Progress("index", 1.0, str(busy)))
+            unread = {}
         report(Progress("reindex", 1.0))
-        return len(ids)
+        return len(set(ids) - unread.keys()), tuple(failed)
 
     def index(self) -> dict[str, Media]:
         """Bring the vector store to what the folders hold, and give that, by id. Raises LibraryBusy, LibraryError."""
@@ -282,6 +291,9 @@ class Pipeline:
         if behind:  # nothing can be said not to be there
             note = f"{_not_searched(behind)} To search all of it, run: python -m pipeline reindex"
             evidence = replace(evidence, near=True, notes=(*evidence.notes, note))
+        mended = [*self._opened().notes(), *self._not_looked_into(scope)]
+        if mended:
+            evidence = replace(evidence, notes=(*evidence.notes, *mended))
         to_come = [known[media_id] for media_id in scope if media_id in known and unfinished.parts(known[media_id])]
         if to_come:
             evidence = replace(evidence, notes=(*evidence.notes, *map(unfinished.told, to_come)))
@@ -317,6 +329,10 @@ class Pipeline:
         except ModelError as error:
             log.warning("The words on the picture of a question were not read: %s", error)
             return ""
+
+    def _not_looked_into(self, scope: Collection[str]) -> Sequence[str]:
+        """A line for each of these media whose folder cannot be looked into."""
+        return [f"Not searched: {why}" for media_id, why in self._opened().unread().items() if media_id in scope]
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""

@@ -257,6 +257,11 @@ def _fail_once(handler: _Handler) -> None:
     handler.document(503, {"error": {"message": "warming up"}})
 
 
+def _busy_once(handler: _Handler) -> None:
+    handler.state.behaviour = "answer"
+    handler.document(429, {"error": {"message": "slow down"}})
+
+
 def _status(status: int, message: str, **headers: str) -> Callable[[_Handler], None]:
     return lambda handler: handler.refuse(status, {"error": {"message": message}}, **headers)
 
@@ -324,6 +329,7 @@ BEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
     "redirect": _redirect,
     "document": lambda handler: handler.document(200, {"error": {"message": "streaming is switched off"}}),
     "fails once": _fail_once,
+    "busy once": _busy_once,  # 429 without a Retry-After
     "echo key": _echo_key,
     "text only": _status(400, "tiny-llama is not a multimodal model"),
     "forbidden": _status(403, "not for you"),

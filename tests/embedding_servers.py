@@ -7,9 +7,11 @@ import hashlib
 import json
 import math
 import re
+import socket
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -17,7 +19,9 @@ class EmbeddingServer:
     """What a server was asked, and how it is told to answer.
 
     `faults` holds the answers to the next requests, first one first: "401", "429", "429 retry-after 7", "500",
-    "302", "400 long" (while a text has over 600 characters), "count", "nan", "none", "zero", "html", "hangup".
+    "302", "400 long" (while a text has over 600 characters), "count", "nan", "none", "zero", "html", "hangup", "hang",
+    "drip" (an answer of blanks that does not end), "drop" (a reset in mid-answer), "slow" (0.2 s), "malformed",
+    "empty", "texts" (instead of numbers), "list" (instead of an object).
     """
 
     def __init__(self, dimension: int) -> None:
@@ -27,6 +31,8 @@ class EmbeddingServer:
         self.inputs: list[str] = []  # of requests that were answered well
         self.keys: list[str] = []
         self.url = ""
+        self.closing = threading.Event()
+        self.hung_up = threading.Event()  # set when a client left in mid-answer
 
 
 @contextmanager
@@ -45,6 +51,7 @@ def serve_embeddings(dimension: int = 64) -> Iterator[EmbeddingServer]:
     try:
         yield state
     finally:
+        state.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -75,6 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, json.dumps({"message": f"no such path: {self.path}"}))
         elif fault == "hangup":
             self.close_connection = True
+        elif fault == "hang":
+            state.closing.wait()
+            self.close_connection = True
+        elif fault in ("drip", "drop"):
+            self._begin_and(fault)
+        elif fault in ("malformed", "empty", "list"):
+            self._send(200, {"malformed": '{"object": "list", "data": [{"embed', "empty": "", "list": "[1, 2]"}[fault])
         elif fault == "html":
             self._send(200, "<html><body>Welcome</body></html>", "text/html")
         elif fault == "302":
@@ -93,6 +107,22 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(texts, fault)
 
+    def _begin_and(self, fault: str) -> None:
+        """Send the head of a long answer, then blanks without end, or nothing more."""
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", "1000000")
+        self.end_headers()
+        self.wfile.write(b" ")
+        if fault == "drop":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            with suppress(OSError):
+                while not self.server_state.closing.wait(0.02):
+                    self.wfile.write(b" ")
+            self.server_state.hung_up.set()
+        self.close_connection = True
+
     def _answer(self, texts: list[str], fault: str = "") -> None:
         state = self.server_state
         vectors: list = [bag_of_words(text, state.dimension) for text in texts]
@@ -104,6 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
             vectors[-1] = [0.0] * state.dimension
         elif fault == "none":
             vectors[-1] = None
+        elif fault == "texts":
+            vectors[-1] = ["a"] * state.dimension
+        elif fault == "slow":
+            state.closing.wait(0.2)
         else:
             state.inputs += texts
         # Last first: what counts is the index, not the order.

@@ -281,7 +281,7 @@ def test_another_embedding_is_never_mixed_with_the_one_before(library, settings,
             with pytest.raises(LibraryError, match="reindex"):
                 other.find(question)
             assert "reindex" in {check.part: check.next for check in check_all(other)}["vector store"]
-            assert other.reindex() == 1
+            assert other.reindex() == (1, ())
             (moment,) = other.find("a pigment that swallows red and blue light", limit=1).moments
             assert any("pigment" in p.text for p in moment.passages)
             assert "close in meaning" in moment.why

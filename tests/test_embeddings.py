@@ -7,7 +7,7 @@ from embedding_servers import serve_embeddings
 from tiny_clip import make_clip
 
 from pipeline.errors import EmbeddingError, ModelError, StorageError
-from pipeline.search import vectors
+from pipeline.search import embeddings, vectors
 from pipeline.search.embeddings import image_embedding, image_embedding_available, text_embedding
 from pipeline.settings import Settings
 from pipeline.types import Frame, Media, Passage
@@ -127,7 +127,7 @@ class TestServices:
         assert server.keys[0] == f"Bearer {KEY}"
         assert server.requests < 10
 
-    @pytest.mark.parametrize("fault", ["429", "500", "503", "hangup"])
+    @pytest.mark.parametrize("fault", ["429", "500", "503", "hangup", "drop"])
     def test_a_passing_fault_is_tried_again_with_growing_pauses(self, service, fault):
         server, settings = service
         server.faults = [fault] * 3
@@ -162,7 +162,10 @@ class TestServices:
         assert server.requests == 1
         assert KEY not in f"{caught.value}{caught.value.__cause__}"
 
-    @pytest.mark.parametrize("fault", ["400", "404", "422", "302", "html", "count", "nan", "zero", "none"])
+    @pytest.mark.parametrize(
+        "fault",
+        ["400", "404", "422", "302", "html", "count", "nan", "zero", "none", "malformed", "empty", "texts", "list"],
+    )
     def test_an_unusable_answer_is_one_plain_line_without_the_key(self, service, fault):
         server, settings = service
         server.faults = [fault]
@@ -171,6 +174,22 @@ class TestServices:
         assert server.requests == 1
         assert "\n" not in str(caught.value)
         assert KEY not in f"{caught.value}{caught.value.__cause__}"
+
+    def test_a_slow_answer_is_waited_for(self, service):
+        server, settings = service
+        server.faults = ["slow"]
+        assert len(text_embedding(settings, ignore).get_query_embedding("hello")) == server.dimension
+
+    @pytest.mark.parametrize("fault", ["hang", "drip"])
+    def test_an_answer_that_does_not_come_is_given_up_and_the_next_may_come(self, service, fault, monkeypatch):
+        server, settings = service
+        monkeypatch.setattr(embeddings, "QUESTION", 0.6)
+        server.faults = [fault]
+        with pytest.raises(EmbeddingError, match="did not answer in time") as caught:
+            text_embedding(settings, ignore).get_query_embedding("hello")
+        assert KEY not in f"{caught.value}{caught.value.__cause__}"
+        assert fault == "hang" or server.hung_up.wait(5), "nothing goes on behind"
+        assert len(text_embedding(settings, ignore).get_query_embedding("hello")) == server.dimension
 
     def test_a_text_too_long_for_the_model_is_cut_until_it_fits(self, service):
         server, settings = service

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import disk
 from pipeline.errors import BeingRead, MediaNotFound, StorageError
-from pipeline.media import disk, folder, uploads
+from pipeline.media import folder, uploads
 from pipeline.media.folder import install, list_media, load, media_folders, remove, save, staging, sweep
 from pipeline.types import Chapter, Coverage, Frame, Media, Passage
 
@@ -32,7 +33,6 @@ MEDIA = Media(
     ),
     coverage={"speech": Coverage("read", "talk.srt"), "screen": Coverage("partly", "rapidocr", "Two were missing.")},
 )
-GONE = 2**22 + 1  # no process has this id: Linux ends at 2**22
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def data_dir(tmp_path):
 def begun(data_dir, media_id: str, source: Path = Path(__file__)) -> Path:
     """A folder into which a source is read anew."""
     anew = staging(data_dir, media_id)
-    folder.make(anew)
+    anew.mkdir(parents=True, exist_ok=True)
     folder.begin(anew, source, "0.2")
     return anew
 
@@ -144,7 +144,8 @@ def test_a_film_whose_name_is_no_text_is_kept(data_dir):
 
 
 def test_the_newest_comes_first_and_what_is_not_complete_is_not_there(data_dir):
-    assert list_media(data_dir) == ([], [])
+    with pytest.raises(StorageError, match="gone"):  # an empty library would be a lie
+        list_media(data_dir)
     keep(data_dir, OTHER)
     keep(data_dir)
     os.utime(data_dir / OTHER / "media.json", (1, 1))
@@ -265,16 +266,20 @@ def test_what_another_process_reads_is_not_discarded(data_dir):
 def test_what_dead_processes_left_is_swept_and_what_live_ones_do_is_not(data_dir):
     kept = keep(data_dir)
     mine = begun(data_dir, OTHER, source=Path("/gone.mp4"))
-    for name in (f".reading-{OTHER}-{GONE}", f".trash-{OTHER}-{GONE}-5", f".old-{ID}-{GONE}-5", "9" * 32):
+    for name in (f".reading-{'7' * 32}", f".trash-{'8' * 32}-5", f".old-{ID}-5", "9" * 32):
         (data_dir / name / "frames").mkdir(parents=True)
     (data_dir / "uploads" / ("d" * 32)).mkdir(parents=True)
     (data_dir / "uploads" / ("e" * 32)).mkdir()
     yesterday = time.time() - 2 * uploads.FORGOTTEN
     os.utime(data_dir / "uploads" / ("e" * 32), (yesterday, yesterday))
-    (data_dir / "uploads" / f".unfinished-{GONE}-1").touch()
+    for folder_of in (data_dir, data_dir / "uploads", data_dir / ID, data_dir / ID / "vectors"):
+        folder_of.mkdir(exist_ok=True)
+        (folder_of / ".unfinished-1-a.npz").touch()
     (data_dir / "someone's own file").touch()
-    with disk.hold(mine):
+    with disk.hold(mine), disk.scratch(data_dir / ID / "vectors" / "b.npz") as being_written:
         sweep(data_dir)
+        assert being_written.exists()
+    assert list((data_dir / ID / "vectors").iterdir()) == []
     assert {path.name for path in data_dir.iterdir()} == {ID, mine.name, "uploads", "someone's own file"}
     assert [path.name for path in (data_dir / "uploads").iterdir()] == ["d" * 32]
     assert list_media(data_dir) == ([kept], [])
@@ -282,10 +287,12 @@ def test_what_dead_processes_left_is_swept_and_what_live_ones_do_is_not(data_dir
 
 def test_what_was_begun_waits_a_week_to_be_gone_on_with_while_its_source_is_there(data_dir, tmp_path):
     (tmp_path / "film.mp4").touch()
-    waiting = begun(data_dir, OTHER, tmp_path / "film.mp4")
-    begun(data_dir, ID, tmp_path / "gone.mp4")
+    waiting = begun(data_dir, OTHER, tmp_path / "film.mp4").rename(data_dir / OTHER)
+    begun(data_dir, ID, tmp_path / "gone.mp4").rename(data_dir / ID)
+    begun(data_dir, "d" * 32, tmp_path / "film.mp4")  # anew, and there is nothing any more that it would replace
     sweep(data_dir)
     assert list(data_dir.iterdir()) == [waiting]
+    assert folder.broken_off(data_dir) == [(tmp_path / "film.mp4", False)]
     (waiting / "frames").mkdir()
     folder.begin(waiting, tmp_path / "film.mp4", "0.2")
     assert (waiting / "frames").exists()
@@ -318,10 +325,21 @@ def test_one_process_at_a_time_writes_into_a_folder(data_dir, monkeypatch):
 
 def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
     kept = keep(data_dir)
-    os.rename(data_dir / ID, data_dir / f".old-{ID}-{GONE}-7")
+    os.rename(data_dir / ID, data_dir / f".old-{ID}-7")
     assert list_media(data_dir)[0] == []
     sweep(data_dir)
     assert list_media(data_dir) == ([kept], [])
+
+
+def test_what_was_removed_is_not_put_back_from_what_a_killed_reading_left(data_dir):
+    stored = uploads.store(data_dir, "a.mp4", io.BytesIO(b"film"))
+    media_id = stored.parent.name
+    keep(data_dir, media_id)
+    (data_dir / f".old-{media_id}-7").mkdir()
+    os.rename(data_dir / media_id, data_dir / f".trash-{media_id}-5")  # and the process that removes it is killed
+    sweep(data_dir)
+    assert sorted(path.name for path in data_dir.iterdir()) == ["uploads"]
+    assert list((data_dir / "uploads").iterdir()) == []
 
 
 @pytest.mark.parametrize("step", range(9))

@@ -17,7 +17,7 @@ from embedding_servers import serve_embeddings
 from tiny_clip import make_clip
 
 from pipeline.errors import EmbeddingError, LibraryBusy, LibraryError, ModelError, StorageError
-from pipeline.search import vectors
+from pipeline.search import stores, vectors
 from pipeline.search.embeddings import image_embedding, text_embedding
 from pipeline.search.index import LISTS, Index
 from pipeline.search.stores import collection_name, open_stores
@@ -427,7 +427,9 @@ class TestHolding:
         two.close()
         hold(settings.data_dir).communicate("")  # another process gets it at once
 
-    def test_a_milvus_that_dies_is_started_again(self, settings):
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+    def test_a_milvus_that_dies_or_hangs_is_started_again(self, settings, how, monkeypatch):
+        monkeypatch.setattr(stores, "CALL_SECONDS", 2)
         folders = dict([write(settings, "talk", ["alpha speech"])])
         index = Index(settings)
         index.sync(folders)
@@ -436,7 +438,7 @@ class TestHolding:
         )
         for line in children.stdout.splitlines():
             if str(settings.data_dir) in line:  # Milvus Lite's own process
-                os.kill(int(line.split()[0]), signal.SIGKILL)
+                os.kill(int(line.split()[0]), how)
         with pytest.raises(LibraryError):
             index.search("alpha")
         index.sync(folders)
@@ -444,10 +446,86 @@ class TestHolding:
         index.close()
 
 
+class TestMending:
+    """What the collections hold is made to be what the folders hold, whatever happened to them."""
+
+    @pytest.mark.parametrize("fault", ["other", "doubled", "not of ours"])
+    def test_rows_are_mended_on_opening(self, settings, fault):
+        folders = dict([write(settings, "talk", ["alpha speech", "beta"]), write(settings, "zoo", ["gamma"])])
+        index = Index(settings)
+        index.sync(folders)
+        facts = index.describe()
+        store = index._stores.get("text")
+        client, name = store.client, store.collection_name
+        row, another, *_ = client.query(name, filter=f'doc_id == "{id_of("talk")}"', output_fields=["*"], limit=3)
+        if fault == "other":
+            client.delete(name, ids=[another["id"]])  # missing
+            client.upsert(name, [row | {"doc_id": id_of("zoo")}])  # under another media
+            client.insert(name, [row | {"id": "a" * 32}, row | {"id": "b" * 32, "doc_id": "c" * 32}])  # of nobody
+        elif fault == "doubled":
+            client.insert(name, [row])
+        else:
+            client.insert(name, [row | {"id": "1", "doc_id": "someone's"}])
+        index.close()
+        index = Index(settings)
+        index.sync(folders)
+        assert index.describe() == facts
+        assert sorted(texts_of(found(index.search("alpha beta gamma"), "sentence words"))) == [
+            "alpha speech",
+            "beta",
+            "gamma",
+        ]
+        counted = index._stores.get("text").client.query(name, filter="", output_fields=["count(*)"])
+        assert f"{counted[0]['count(*)']} texts" in facts
+        assert len(index.notes()) == (fault in ("doubled", "not of ours"))
+        index.close()
+
+    @pytest.mark.parametrize("damage", ["cut", "zeros", "gone"])
+    def test_a_torn_file_is_made_anew_and_it_is_said(self, settings, damage):
+        folders = dict([write(settings, "talk", [f"alpha number {n}" for n in range(40)])])
+        index = Index(settings)
+        index.sync(folders)
+        facts = index.describe()
+        file = settings.data_dir / "library.db"
+        whole = file.stat().st_size
+        if damage == "gone":  # while it is open
+            file.unlink()
+            (settings.data_dir / id_of("talk") / "media.json").touch()
+            index.sync(folders)
+        index.close()
+        if damage != "gone":
+            with open(file, "r+b") as torn:
+                torn.seek(whole // 2)
+                torn.truncate() if damage == "cut" else torn.write(
+                    (b"\0" if damage == "zeros" else b"x") * (whole // 4)
+                )
+        index.sync(folders)
+        assert index.describe() == facts
+        assert len(found(index.search("alpha"), "sentence words")) == 40
+        assert len(index.notes()) == (damage != "gone")
+        assert index.notes() == []
+        index.close()
+
+    def test_a_folder_that_cannot_be_looked_into_keeps_no_other_from_being_searched(self, settings):
+        folders = dict([write(settings, "talk", ["alpha speech"]), write(settings, "zoo", ["gamma"])])
+        shutil.rmtree(settings.data_dir / id_of("zoo") / "vectors")
+        (settings.data_dir / id_of("zoo") / "vectors").symlink_to("vectors")
+        index = Index(settings)
+        index.sync(folders)
+        assert found(index.search("alpha"), "words")
+        assert [*index.unread()] == [id_of("zoo")]
+        (settings.data_dir / id_of("zoo") / "vectors").unlink()
+        folders |= dict([write(settings, "zoo", ["gamma"])])
+        index.sync(folders)
+        assert found(index.search("gamma"), "words")
+        assert not index.unread()
+        index.close()
+
+
 class TestStores:
     def test_every_row_of_a_media_goes_however_many(self, settings):
-        stores = open_stores(settings, "words", "pictures")
-        store = stores.open("text", 8)
+        opened = open_stores(settings, "words", "pictures")
+        store = opened.open("text", 8)
         many, few = id_of("many"), id_of("few")
         rows = [
             {"id": f"{number:032x}", "doc_id": few if number < 3 else many, "text": "word", "embedding": [1.0] * 8}
@@ -455,19 +533,19 @@ class TestStores:
         ]
         for first in range(0, len(rows), 5000):
             store.client.upsert(store.collection_name, rows[first : first + 5000])
-        assert {media_id: len(ids) for media_id, ids in stores.rows("text").items()} == {many: 17_000, few: 3}
-        stores.delete(many)
-        assert {media_id: len(ids) for media_id, ids in stores.rows("text").items()} == {few: 3}
+        assert {media_id: len(ids) for media_id, ids in opened.rows("text").items()} == {many: 17_000, few: 3}
+        opened.delete(many)
+        assert {media_id: len(ids) for media_id, ids in opened.rows("text").items()} == {few: 3}
         with pytest.raises(ValueError, match="no id of ours"):
-            stores.delete('x"] or id != ""')
-        stores.close()
+            opened.delete('x"] or id != ""')
+        opened.close()
 
     def test_a_collection_of_another_dimension_is_refused_and_can_be_made_anew(self, settings):
         folders = dict([write(settings, "talk", ["alpha speech"])])
         wrong = collection_name("text", "local-all-minilm-l6-v2", 384)
-        stores = open_stores(settings, "words", "pictures")
-        stores._client.create_collection(wrong, dimension=8, vector_field_name="embedding")
-        stores.close()
+        opened = open_stores(settings, "words", "pictures")
+        opened._client.create_collection(wrong, dimension=8, vector_field_name="embedding")
+        opened.close()
         index = Index(settings)
         with pytest.raises(LibraryError, match=r"vectors of 8 numbers.*python -m pipeline reindex"):
             index.sync(folders)
@@ -483,9 +561,8 @@ class TestStores:
         assert len(collection_name("text", safe_name(name), 1024)) < 255
         assert collection_name("text", safe_name(name), 1024).isidentifier()
 
-    def test_a_damaged_file_says_how_to_mend_it(self, settings):
-        settings.data_dir.mkdir(parents=True)
-        (settings.data_dir / "library.db").write_bytes(b"not a database" * 1000)
+    def test_a_file_that_cannot_be_opened_says_how_to_mend_it(self, settings):
+        (settings.data_dir / "library.db").mkdir(parents=True)
         with pytest.raises(LibraryError, match=r"library\.db.*reindex"):
             open_stores(settings, "words", "pictures")
 

@@ -12,10 +12,10 @@ from conftest import SUBTITLES, read_here
 from make_film import make_film
 from tiny_whisper import make_checkpoint
 
-from pipeline import build
+from pipeline import build, disk
 from pipeline.errors import MediaNotFound, ReadingCancelled
-from pipeline.media import disk, reading
 from pipeline.media import folder as folders
+from pipeline.media import reading
 from pipeline.media.video import identify
 from pipeline.readings import Reading, Readings
 from pipeline.settings import Settings
@@ -173,7 +173,7 @@ def test_what_was_read_before_stays_until_the_new_is_whole(slides, settings):
 def kept_waiting(path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The reading of this source, by whomever, waits until the end of the block."""
     monkeypatch.setattr(disk, "PATIENCE", 60.0)
-    folders.make(settings.data_dir / identify(path))
+    (settings.data_dir / identify(path)).mkdir(parents=True)
     with disk.hold(settings.data_dir / identify(path)):
         yield
 

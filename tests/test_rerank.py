@@ -153,7 +153,7 @@ def test_a_question_gets_the_best_of_all_that_was_found(ranking, folder):
     ("name", "state", "said"),
     [
         ("", "off", "RERANKER names a cross-encoder"),
-        ("/nowhere/model", "broken", "RERANKER is /nowhere/model"),
+        ("/nowhere/model", "broken", "RERANKER is '/nowhere/model'"),
         ("nobody/nothing", "broken", "fetched by the first question"),
     ],
 )

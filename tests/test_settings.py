@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secrets, without_secrets
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {setting.name.upper() for setting in dataclasses.fields(Settings)}
@@ -78,3 +78,35 @@ def test_a_password_in_an_address_is_refused_and_not_repeated():
 def test_keys_are_never_in_the_repr():
     keys = {"MISTRAL_API_KEY": "canary", "MILVUS_TOKEN": "canary", "VLLM_API_KEY": "canary"}
     assert "canary" not in repr(Settings.from_env(keys))
+
+
+KEY = "AbCdEf0123456789AbCdEf0123456789"
+
+
+@pytest.mark.parametrize("name", ["FRAMES_PER_SECOND", "SCREEN_TEXT", "TEXT_EMBEDDING", "CAPTIONS", "VLLM_BASE_URL"])
+@pytest.mark.parametrize("key", [KEY, f"sk-{KEY}"])
+def test_a_key_in_the_wrong_setting_is_not_repeated(name, key):
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env({name: key})
+    assert KEY not in str(refused.value)
+    assert name in str(refused.value)
+
+
+def test_an_address_with_a_key_behind_it_is_refused_and_not_repeated():
+    for name in ("VLLM_BASE_URL", "MISTRAL_BASE_URL", "EMBEDDING_BASE_URL", "MILVUS_URI"):
+        for address in (f"http://host/v1?api_key={KEY}", f"http://host/v1#{KEY}"):
+            with pytest.raises(SettingsError) as refused:
+                Settings.from_env({name: address})
+            assert KEY not in str(refused.value)
+
+
+def test_a_password_that_is_soon_guessed_is_refused_and_not_repeated():
+    with pytest.raises(SettingsError, match="APP_PASSWORD") as refused:
+        Settings.from_env({"APP_PASSWORD": "canary"})
+    assert "canary" not in str(refused.value)
+
+
+def test_a_process_that_needs_no_key_is_given_none():
+    environ = {"MISTRAL_API_KEY": KEY, "APP_PASSWORD": KEY, "MILVUS_TOKEN": f"me:{KEY}", "PATH": "/bin"}
+    assert without_secrets(environ) == {"PATH": "/bin"}
+    assert secrets(environ) == Settings.from_env({**environ, "TEXT_EMBEDDING": "local"}).secrets == {KEY, f"me:{KEY}"}

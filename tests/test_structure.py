@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([ROOT / "app.py", *(ROOT / "pipeline").rglob("*.py")])
 ROOMS = ("pipeline.media", "pipeline.search", "pipeline.chat")
-BASE = ("pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words")
+BASE = (
+    "pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words", "pipeline.line",
+    "pipeline.disk",
+)  # fmt: skip
 HEAVY = {
     "av": "media/container.py",
     "moviepy": "media/clips.py",
@@ -28,7 +31,7 @@ TOP = (  # what puts the rooms together
     "pipeline.workflow", "pipeline.readings", "pipeline.steps", "pipeline.worker", "pipeline.pace", "pipeline.estimate",
     "pipeline.finding", "pipeline.looking", "pipeline.matching", "pipeline.talks", "pipeline.playing",
     "pipeline.doctor", "pipeline.evaluate", "pipeline.questions", "pipeline.metrics", "pipeline.tables",
-    "pipeline.__main__",
+    "pipeline.logs", "pipeline.__main__",
 )  # fmt: skip
 
 

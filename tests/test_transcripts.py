@@ -43,7 +43,7 @@ def read(tmp_path: Path) -> Callable[[Path], Media]:
 
     def read_one(path: Path) -> Media:
         staging = folders.staging(tmp_path / "data", identify(path))
-        folders.make(staging)
+        staging.mkdir(parents=True)
         media = begin_media(path, None, identify(path), staging, Settings(), lambda progress: None)
         folders.save(media, staging)
         kept = folders.load(folders.install(staging, tmp_path / "data", media.id))

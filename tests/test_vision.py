@@ -150,7 +150,7 @@ WORDLESS = {
 
 
 def test_every_misbehaviour_has_its_test() -> None:
-    fine = {"answer", "gated", "waits", "cut off", "thinks", "fails once", "chatter"}
+    fine = {"answer", "gated", "waits", "cut off", "thinks", "fails once", "busy once", "chatter"}
     assert set(BEHAVIOURS) == fine | set(MIDWAY) | set(WORDLESS)
 
 
@@ -177,8 +177,9 @@ def test_the_question_can_be_asked_again(ask, behaviour: str) -> None:
         assert "".join(ask(server)).startswith("The diagram")
 
 
-def test_a_failure_before_the_first_word_is_tried_once_more(ask) -> None:
-    with chat_server("fails once") as server:
+@pytest.mark.parametrize("behaviour", ["fails once", "busy once"])
+def test_a_failure_before_the_first_word_is_tried_once_more(ask, behaviour: str) -> None:
+    with chat_server(behaviour) as server:
         assert "".join(ask(server)).startswith("The diagram")
         assert len(server.chats) == 2
 

@@ -109,7 +109,7 @@ def test_the_index_is_made_anew_from_the_folders(library):
     library.close()
     for file in library.settings.data_dir.glob("*library.db*"):
         file.unlink()
-    assert library.reindex() == 1
+    assert library.reindex() == (1, ())
     assert library.find("pigment").moments == before
 
 

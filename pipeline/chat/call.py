@@ -4,9 +4,7 @@ A read timeout alone cannot do this: a server that drips keep-alive lines never 
 does not resolve never starts it, and a blocked read never looks at a Stop button. Knows nothing of HTTP.
 """
 
-import contextlib
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import AnswerError
+from pipeline.line import Line
 
 
 @dataclass(frozen=True)
@@ -25,33 +24,6 @@ class Deadlines:
     first_word: float = 120.0  # s, from the question to the first word
     whole: float = 600.0  # s, from the question to the last word
     pause: float = 0.5  # s, before the one retry
-
-
-class Line:
-    """The open connection of a request, which another thread may cut."""
-
-    def __init__(self) -> None:
-        self.is_cut = threading.Event()
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-
-    def hold(self, connection: socket.socket) -> None:
-        """Take the newest connection; one that opens after the cut is cut as well."""
-        with self._lock:
-            self._socket = connection
-            if self.is_cut.is_set():
-                self._shut()
-
-    def cut(self) -> None:
-        """Wake whoever reads from it, with an end of file. Closing alone would not wake them."""
-        with self._lock:
-            self.is_cut.set()
-            self._shut()
-
-    def _shut(self) -> None:
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # it may have ended by itself
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)

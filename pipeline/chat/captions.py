@@ -6,21 +6,20 @@ rag-chroma-multi-modal-multi-vector). Knows no video, no embedding and no vector
 """
 
 import hashlib
-import json
 import logging
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.chat.call import Call, Deadlines, Line
+from pipeline.chat.call import Call, Deadlines
 from pipeline.chat.endpoint import Endpoint, Refused, UnknownModel, Wordless
 from pipeline.chat.pictures import data_url, size
 from pipeline.chat.tokens import image_tokens, text_tokens
-from pipeline.errors import AnswerError, StorageError
+from pipeline.disk import append_line, read_lines, storage_errors
+from pipeline.errors import AnswerError
+from pipeline.line import Line
 from pipeline.settings import Settings
 from pipeline.types import Frame, Passage, Progress
 
@@ -76,7 +75,7 @@ def describe(frames: Sequence[Frame], folder: Path, settings: Settings, report: 
         if isinstance(answer, AnswerError):
             failure = failure or answer
         elif answer:
-            _keep(folder, key, settings.vllm_model, answer)
+            append_line(folder / FILE, {"picture": key, "model": settings.vllm_model, "text": answer})
         unasked -= 1
         report(Progress("captions", 1 - unasked / len(frames), note))
     if failure:
@@ -185,25 +184,11 @@ def tidy(text: str, whole: bool = True) -> str:
 
 def _read_kept(folder: Path, model: str) -> dict[str, str]:
     """Key of a picture -> its caption by this model."""
-    path, kept = folder / FILE, {}
-    with _storage_errors(path):
-        lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
-    for line in filter(None, lines):
-        try:
-            one = json.loads(line)
-            if one["model"] == model and isinstance(one["text"], str):
-                kept[one["picture"]] = one["text"]
-        except (ValueError, KeyError, TypeError):  # a crash while it was written
-            log.warning("A line of %s is damaged, and its picture will be described anew.", path)
-    return kept
-
-
-def _keep(folder: Path, key: str, model: str, text: str) -> None:
-    line = json.dumps({"picture": key, "model": model, "text": text})
-    with _storage_errors(folder / FILE), open(folder / FILE, "a", encoding="ascii") as file:
-        file.write(f"\n{line}")  # begun with a new line: half a line that a crash left is closed by it
-        file.flush()
-        os.fsync(file.fileno())
+    return {
+        one["picture"]: one["text"]
+        for one in read_lines(folder / FILE)
+        if one.get("model") == model and isinstance(one.get("text"), str) and isinstance(one.get("picture"), str)
+    }
 
 
 def _key(jpeg: bytes) -> str:
@@ -212,16 +197,5 @@ def _key(jpeg: bytes) -> str:
 
 
 def _read(picture: Path) -> bytes:
-    with _storage_errors(picture):
+    with storage_errors(picture):
         return picture.read_bytes()
-
-
-@contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be used: {error.strerror or error}. "
-            "Make room on the disk or check its permissions, then read the video again."
-        ) from error

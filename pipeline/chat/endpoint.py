@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.chat.call import Deadlines, Line
+from pipeline.chat.call import Deadlines
 from pipeline.chat.faults import Refusal, explain, read_refusal
 from pipeline.errors import AnswerError
+from pipeline.line import Line
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.chat import exchange
 from pipeline.chat.citations import check, cue, find
 from pipeline.chat.exchange import Exchange
+from pipeline.chat.markup import JOINER, neutralise, unlinked
 from pipeline.times import stamp
 from pipeline.types import Citation, Evidence, Frame, Passage
 
@@ -80,7 +81,7 @@ def to_json(exchanges: Sequence[Exchange], titles: Mapping[str, str]) -> str:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
-    return _SIGNS.sub(lambda sign: f"{sign[2] or ''}\\{sign[1] or sign[3]}", " ".join(text.split()))
+    return _SIGNS.sub(lambda sign: f"{sign[2] or ''}\\{sign[1] or sign[3]}", unlinked(" ".join(text.split())))
 
 
 def link(media: str, seconds: float) -> str:
@@ -115,8 +116,8 @@ def _with_links(text: str, citations: Sequence[Citation]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Bold, lists and tables stay; what fetches or leads elsewhere does not."""
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"\](?=\s*[(\[:])", "&#93;", text))
+    """Bold, lists and tables stay; what fetches or leads elsewhere does not, also where readers are less strict."""
+    return neutralise(re.sub(r"\](?=\s+[(\[:])", f"]{JOINER}", text))
 
 
 def _how(one: Exchange) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from pipeline.chat.call import Call, Deadlines, Line
+from pipeline.chat.call import Call, Deadlines
 from pipeline.chat.endpoint import Endpoint
+from pipeline.line import Line
 from pipeline.settings import Settings
 
 PATIENT = Deadlines(whole=300, pause=2)  # where nobody waits before the page

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.chat.call import Call, Deadlines, Line
+from pipeline.chat.call import Call, Deadlines
 from pipeline.chat.endpoint import Endpoint, Refused, UnknownModel
 from pipeline.chat.faults import Refusal
 from pipeline.chat.pictures import data_url, png, size
 from pipeline.chat.prompt import Prompt, Room, smaller, write
 from pipeline.chat.reply import Reply
+from pipeline.line import Line
 from pipeline.settings import Settings
 from pipeline.types import Evidence, Frame, Turn
 

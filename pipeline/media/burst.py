@@ -6,18 +6,16 @@ Knows neither why the stretch was chosen nor what is kept of it for later.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
-from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from pipeline.disk import write_whole
 from pipeline.media.container import Decoder, Tape, best_video, open_media
-from pipeline.media.disk import is_alive, storage_errors
 from pipeline.media.look import CELLS, glance, looks_same
 from pipeline.media.picture import LONG_SIDE, QUALITY, upright
 from pipeline.media.sampling import EXACT, Sight
@@ -126,7 +124,7 @@ class _Seen:
         out = BytesIO()
         image.save(out, "JPEG", quality=QUALITY)
         frame = Frame(time, time, f"{FOLDER}/{time:010.3f}.jpg")
-        write(self.folder / frame.image, out.getvalue())
+        write_whole(self.folder / frame.image, out.getvalue())
         self.found.append(frame)
         self.open = True
         self.made += 1
@@ -158,22 +156,3 @@ def _cells_of(file: Path) -> "np.ndarray | None":
             return _cells(image)
     except OSError:
         return None  # gone or damaged: nothing looks like it
-
-
-def write(path: Path, content: bytes) -> None:
-    """Whole or not at all, whoever else writes the same. Raises StorageError."""
-    with storage_errors(path):
-        beside = path.with_name(f".{path.name}.{get_ident()}.{os.getpid()}")
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Delete what processes that ended while they wrote left unfinished."""
-    for path in folder.glob(".*"):
-        pid = path.name.rpartition(".")[2]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            path.unlink(missing_ok=True)

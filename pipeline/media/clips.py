@@ -13,9 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.disk import storage_errors
 from pipeline.errors import SourceError
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
-from pipeline.media.disk import storage_errors
 from pipeline.media.picture import upright
 from pipeline.media.source import USUAL
 from pipeline.media.video import probe
@@ -114,6 +114,7 @@ def _stretch(
 def _written(target: Path) -> Iterator[None]:
     """What goes wrong in writing the target, in plain words."""
     with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield
         except OSError as error:

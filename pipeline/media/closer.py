@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
+from pipeline.disk import storage_errors, sweep, write_whole
 from pipeline.errors import SourceError
 from pipeline.media import burst, guard
-from pipeline.media.disk import storage_errors
 from pipeline.media.source import USUAL
 from pipeline.media.video import identify, probe
 from pipeline.settings import Limits
@@ -64,12 +64,11 @@ def look(
                     burst.decode, Path(media.source), standing, folder, start, end, deadline, most, limits=limits
                 )
             finally:
-                with storage_errors(folder):
-                    burst.sweep(folder / burst.FOLDER)
+                sweep(folder / burst.FOLDER)  # what a child that was ended left
             most -= made
             if until >= end:
-                record = json.dumps([(f.start, f.end, f.image) for f in looked[number]]).encode()
-                burst.write(_record(folder, start, end), record)
+                record = json.dumps([(f.start, f.end, f.image) for f in looked[number]])
+                write_whole(_record(folder, start, end), record)
             elif until > start:
                 span = f"{stamp(start)} to {stamp(until)}"
                 notes.append(f"Looked closer at {span} only: the rest, to {stamp(end)}, would take too long.")

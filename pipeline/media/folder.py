@@ -6,36 +6,37 @@
         begun.json                          from what it is read, and how; until it has been read to its end
         frames/, vectors/, *.jsonl          written by others
     <data folder>/.reading-<id>/            the same, being read anew
-    <data folder>/.old-<id>-<pid>-<n>       being replaced by that process
-    <data folder>/.trash-<id>-<pid>-<n>     being removed by it
+    <data folder>/.old-<id>-<n>             being replaced
+    <data folder>/.trash-<id>-<n>           being removed: gone from every list; what else there is of it goes first
 
 Who reads into a folder holds it (disk.hold). What was begun and is held by nobody waits to be gone on with.
 In: Media values and the data folder. Out: the same values, whenever and by whichever process they are asked for.
-Knows not how a source is read, nor what a vector is. Since process ids are compared, a data folder is written by
-the processes of one machine.
+Knows not how a source is read, nor what a vector is.
 """
 
 import errno
 import json
 import os
 import re
-import shutil
+import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.errors import MediaNotFound, SourceError, StorageError
+from pipeline import disk
+from pipeline.disk import copy_whole, delete, hold, is_held, storage_errors, sync, write_whole
+from pipeline.errors import BeingRead, MediaNotFound, SourceError, StorageError
 from pipeline.media import passages, record, subtitles, unfinished, uploads
-from pipeline.media.disk import is_alive, is_held, storage_errors, sync, write_whole
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Media
 
 RECORD, BEGUN = record.FILE, "begun.json"
 FORGOTTEN = 7 * 24 * 3600  # s after which what was begun is no longer waited for
 
-_LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})(?:-(?P<pid>\d+))?(?:-\d+)?")
+_LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})(?:-[0-9a-f]+)*")
 
 
 def staging(data_dir: Path, media_id: str) -> Path:
@@ -43,21 +44,16 @@ def staging(data_dir: Path, media_id: str) -> Path:
     return data_dir / f".reading-{media_id}"
 
 
-def make(folder: Path) -> None:
-    """Make a folder to read a source into, if it is not there; disk.hold it then. Raises StorageError."""
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
 def begin(folder: Path, source: Path, how: str) -> None:
-    """Make a folder ready for a reading: as it is where one broke off that was begun in the same way, else empty.
+    """Make a folder, which is held, ready for a reading: as it is where one broke off that was begun alike, else empty.
 
     `how`: what the pictures depend on. Raises StorageError.
     """
     with storage_errors(folder):
         if (_begun(folder) or {}).get("how") != how:
+            end(folder)  # first: killed from here on, nothing is gone on with that has holes
             for path in list(folder.iterdir()):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                delete(path) if path.is_dir() else path.unlink(missing_ok=True)
         write_whole(folder / BEGUN, json.dumps({"source": str(source), "how": how}))
 
 
@@ -142,13 +138,19 @@ def _with_sentences(media: Media, folder: Path) -> Media:
 def media_folders(data_dir: Path) -> list[Path]:
     """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
     found = []
+    if not data_dir.is_dir():  # it was there when the app began: an empty library would be a lie
+        raise StorageError(
+            f"The data folder {data_dir} is gone. Put it back, or connect its disk: nothing else needs to be done."
+        )
     with storage_errors(data_dir):
-        for folder in data_dir.iterdir() if data_dir.exists() else ():
+        for folder in data_dir.iterdir():
             if record.ID.fullmatch(folder.name):
                 try:
                     found.append(((folder / RECORD).stat().st_mtime_ns, folder))
                 except (FileNotFoundError, NotADirectoryError):
                     continue  # not a media, or removed just now by another process
+                except OSError:  # to load it says why; it hides no other
+                    found.append((0, folder))
     return [folder for _, folder in sorted(found, reverse=True)]
 
 
@@ -192,6 +194,8 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
             _take_along(target, staging)
             old = _move_away(target, "old")
             try:
+                if old:
+                    _take_along(old, staging)  # what was said meanwhile
                 os.rename(staging, target)
                 installed = True
             except OSError as error:
@@ -201,17 +205,20 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
                         os.rename(old, target)
                     raise
             if old:
-                shutil.rmtree(old, ignore_errors=True)  # what cannot be deleted is tried again by sweep
+                with suppress(StorageError):  # what cannot be deleted is tried again by sweep
+                    delete(old)
         sync(data_dir)
     return target
 
 
 def _take_along(old: Path, new: Path) -> None:
     """What people said about a media is no part of what was read of it, and stays."""
-    for kept in [*old.glob("chat*.json"), *old.glob("chat-pictures/*.jpg")]:
-        target = new / kept.relative_to(old)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(kept, target)
+    for kept in [*old.glob("chat*.json"), *old.glob("chat-pictures/[!.]*.jpg")]:
+        copy = new / kept.relative_to(old)
+        if copy.exists() and copy.stat().st_mtime_ns >= kept.stat().st_mtime_ns:
+            continue
+        copy.parent.mkdir(exist_ok=True)
+        copy_whole(kept, copy)
 
 
 def remove(data_dir: Path, media_id: str) -> None:
@@ -226,34 +233,59 @@ def remove(data_dir: Path, media_id: str) -> None:
         trash = _move_away(folder, "trash")
         if not trash:
             raise _not_found(media_id)
-        anew = _move_away(staging(data_dir, media_id), "trash")  # who reads it anew finds that it is gone
         sync(data_dir)
-        for one in filter(None, (trash, anew)):
-            shutil.rmtree(one)
-    uploads.remove(data_dir, media_id)
+        _empty(trash, media_id)
+
+
+def _empty(trash: Path, media_id: str) -> None:
+    """Delete what there still is of a media that was removed; its trash last, which tells that this is to be done."""
+    data_dir = trash.parent
+    if not (data_dir / media_id).exists():  # else it was read once more
+        for left in [staging(data_dir, media_id), *data_dir.glob(f".old-{media_id}-*")]:
+            if moved := _move_away(left, "trash"):  # at once: who reads it anew finds that it is gone
+                delete(moved)
+        uploads.remove(data_dir, media_id)
+    delete(trash)
 
 
 def sweep(data_dir: Path) -> None:
     """Delete what processes that are gone left behind, put back what one was about to replace. Raises StorageError.
 
-    What was begun is kept for a week, as long as its source is there.
+    What was begun is kept for a week, as long as its source is there. Any number of processes may do so at a time.
     """
     with storage_errors(data_dir):
-        for path in list(data_dir.iterdir()) if data_dir.exists() else ():
+        for path in sorted(data_dir.iterdir(), key=lambda path: not path.name.startswith(".trash-")):
             left = _LEFT_OVER.fullmatch(path.name)
-            is_new = record.ID.fullmatch(path.name) and path.is_dir() and not (path / RECORD).exists()
-            if is_new or (left and not left["pid"]):
-                if not is_held(path) and not _is_waiting(path):
-                    shutil.rmtree(path, ignore_errors=True)
-                continue
-            if not left or is_alive(int(left["pid"])):
-                continue
-            home = data_dir / left["id"]
-            if left["what"] == "old" and not home.exists():
-                os.rename(path, home)
-            else:
-                shutil.rmtree(path, ignore_errors=True)
+            home = data_dir / (left["id"] if left else path.name)
+            if left and left["what"] == "trash":
+                with suppress(StorageError):  # what cannot be deleted is tried again the next time
+                    _empty(path, left["id"])
+            elif left and left["what"] == "old":
+                if home.exists():
+                    with suppress(StorageError):
+                        delete(path)
+                elif not list(data_dir.glob(f".trash-{home.name}-*")):  # else it is being removed just now
+                    with suppress(FileNotFoundError):
+                        os.rename(path, home)
+            elif left or (record.ID.fullmatch(path.name) and path.is_dir()):
+                _sweep_one(path, home)
+        disk.sweep(data_dir)
     uploads.sweep(data_dir)
+
+
+def _sweep_one(folder: Path, home: Path) -> None:
+    """Delete a folder that nobody reads into, unless it is a media or can become one; else what is half in it."""
+    with suppress(BeingRead, StorageError), hold(folder, patience=0), storage_errors(folder):
+        is_media, is_begun = (home / RECORD).exists(), (folder / BEGUN).exists()
+        may_become_one = is_begun and _is_waiting(folder)
+        if not (is_media or may_become_one if folder == home else is_media and may_become_one):
+            delete(folder)
+            return
+        for inside in os.scandir(folder):
+            # Frames, which are many, are written by readings alone.
+            if inside.is_dir() and (is_begun or inside.name != "frames"):
+                disk.sweep(Path(inside.path))
+        disk.sweep(folder)
 
 
 def _is_waiting(folder: Path) -> bool:
@@ -264,10 +296,26 @@ def _is_waiting(folder: Path) -> bool:
     return time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < FORGOTTEN
 
 
+def broken_off(data_dir: Path) -> list[tuple[Path, bool]]:
+    """(source, whether it was read anew) of each reading that was begun and is gone on with by nobody.
+
+    Raises StorageError.
+    """
+    found = []
+    with storage_errors(data_dir):
+        for folder in sorted(data_dir.iterdir()):
+            left = _LEFT_OVER.fullmatch(folder.name)
+            if record.ID.fullmatch(folder.name) or (left and left["what"] == "reading"):
+                begun = _begun(folder)
+                if begun and not is_held(folder) and os.path.exists(begun["source"]):
+                    found.append((Path(begun["source"]), bool(left)))
+    return found
+
+
 def _move_away(folder: Path, what: str) -> Path | None:
     """Rename a folder so that it is in no list. None when it is not there."""
-    media_id = folder.name.removeprefix(".reading-")
-    hidden = folder.with_name(f".{what}-{media_id}-{os.getpid()}-{time.monotonic_ns()}")
+    left = _LEFT_OVER.fullmatch(folder.name)
+    hidden = folder.with_name(f".{what}-{left['id'] if left else folder.name}-{secrets.token_hex(6)}")
     try:
         os.rename(folder, hidden)
     except FileNotFoundError:

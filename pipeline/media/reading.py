@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.disk import append_line, read_lines, storage_errors
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
-from pipeline.media.disk import append_line, read_lines, storage_errors
 from pipeline.media.source import check
 from pipeline.media.unfinished import broken_off, under_way
 from pipeline.settings import Limits, Settings

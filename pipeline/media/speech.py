@@ -15,6 +15,7 @@ from pipeline.errors import ModelError
 from pipeline.media.download import fetch, is_whole
 from pipeline.media.loudness import HOP, RATE, loud_hops, stretches
 from pipeline.media.passages import Segment
+from pipeline.settings import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +111,9 @@ def _find(model: str) -> tuple[Path, str]:
     url = whisper._MODELS.get(model or DEFAULT)  # the only place where the addresses are
     if not url:
         known = ", ".join(whisper.available_models())
-        raise ModelError(f"Whisper knows no model {model!r}. Set WHISPER_MODEL to a .pt file, or to one of: {known}.")
+        raise ModelError(
+            f"Whisper knows no model {shown(model)}. Set WHISPER_MODEL to a .pt file, or to one of: {known}."
+        )
     # Whisper's own cache: what was fetched before is found, and the other way round.
     return _cache() / url.split("/")[-1], url
 

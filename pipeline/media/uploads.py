@@ -7,17 +7,17 @@ video.
 import hashlib
 import os
 import re
-import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline import disk
+from pipeline.disk import delete, is_held, put, scratch, storage_errors, sync
+from pipeline.errors import StorageError
 from pipeline.media import record
-from pipeline.media.disk import is_alive, is_held, storage_errors
 
 FORGOTTEN = 7 * 24 * 3600  # s after which an upload that never became a media is deleted
-
-_UNFINISHED = re.compile(r"\.unfinished-(\d+)-\d+")
 
 
 def store(data_dir: Path, name: str, content: BinaryIO) -> Path:
@@ -26,21 +26,19 @@ def store(data_dir: Path, name: str, content: BinaryIO) -> Path:
     Of the name only the last part is used, without what could lead elsewhere. Raises StorageError.
     """
     uploads = data_dir / "uploads"
-    unfinished = uploads / f".unfinished-{os.getpid()}-{time.monotonic_ns()}"
     digest = hashlib.sha256()
     with storage_errors(uploads):
         uploads.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(unfinished, "xb") as file:
+        with scratch(uploads / "upload") as unfinished:
+            with open(unfinished, "wb") as file:
                 while block := content.read(1 << 20):
                     digest.update(block)
                     file.write(block)
             folder = uploads / digest.hexdigest()[:32]
             folder.mkdir(exist_ok=True)
             stored = folder / _safe(name)
-            os.replace(unfinished, stored)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            put(unfinished, stored)
+            sync(uploads)
     return stored
 
 
@@ -49,7 +47,7 @@ def remove(data_dir: Path, media_id: str) -> None:
     folder = data_dir / "uploads" / media_id
     with storage_errors(folder):
         if folder.exists():
-            shutil.rmtree(folder)
+            delete(folder)
 
 
 def discard(data_dir: Path, path: Path) -> None:
@@ -67,19 +65,21 @@ def discard(data_dir: Path, path: Path) -> None:
     remove(data_dir, path.parent.name)
     with storage_errors(begun):
         if begun.exists() and not is_held(begun):
-            shutil.rmtree(begun)
+            delete(begun)
 
 
 def sweep(data_dir: Path) -> None:
     """Delete uploads that broke off, and those of yesterday that never became a media. Raises StorageError."""
     uploads = data_dir / "uploads"
     with storage_errors(uploads):
-        for path in list(uploads.iterdir()) if uploads.exists() else ():
-            if unfinished := _UNFINISHED.fullmatch(path.name):
-                if not is_alive(int(unfinished[1])):
-                    path.unlink(missing_ok=True)
-            elif not (data_dir / path.name).exists() and time.time() - path.stat().st_mtime > FORGOTTEN:
-                shutil.rmtree(path, ignore_errors=True)
+        if not uploads.exists():
+            return
+        disk.sweep(uploads)
+        for path in list(uploads.iterdir()):
+            is_old = time.time() - path.stat().st_mtime > FORGOTTEN
+            if record.ID.fullmatch(path.name) and is_old and not (data_dir / path.name).exists():
+                with suppress(StorageError):
+                    delete(path)
 
 
 def _safe(name: str) -> str:

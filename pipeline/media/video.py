@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+from pipeline import disk
+from pipeline.disk import storage_errors, write_whole
 from pipeline.errors import SourceError
 from pipeline.media import look
 from pipeline.media.container import (
@@ -29,7 +31,6 @@ from pipeline.media.container import (
     measure,
     open_media,
 )
-from pipeline.media.disk import storage_errors
 from pipeline.media.language import language_of
 from pipeline.media.picture import encode_jpeg, shown_size
 from pipeline.media.sampling import Sight
@@ -117,6 +118,7 @@ def read_frames(
     facts = probe(path, limits)
     with storage_errors(folder):
         (folder / "frames").mkdir(parents=True, exist_ok=True)
+        disk.sweep(folder / "frames")
         kept = _kept(folder)
     since = kept[-1].start if kept else -inf
     notes = []
@@ -148,8 +150,7 @@ def read_frames(
                 )
                 break
             jpeg = encode_jpeg(picture, stream)
-            with storage_errors(folder / image):
-                (folder / image).write_bytes(jpeg)
+            write_whole(folder / image, jpeg)
             kept.append(Frame(start, start, image))
     if not kept:
         raise SourceError(f"No picture of {path} can be decoded: the file is damaged or protected. Try another copy.")
@@ -173,7 +174,7 @@ def _until_the_next(kept: list[Frame], end: float) -> list[Frame]:
 def _kept(folder: Path) -> list[Frame]:
     """The pictures that are there, up to the first that a crash left unfinished."""
     kept = []
-    for file in sorted((folder / "frames").glob("*.jpg")):
+    for file in sorted((folder / "frames").glob("[0-9]*.jpg")):
         with open(file, "rb") as jpeg:
             jpeg.seek(max(0, file.stat().st_size - len(JPEG_END)))
             if jpeg.read() != JPEG_END:

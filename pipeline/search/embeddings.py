@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.search import nearness
 from pipeline.search.base import Batched, clean, safe_name, unit
 from pipeline.search.clip import image_embedding, image_embedding_available
-from pipeline.search.services import Service
+from pipeline.search.services import ONE_TRY, QUESTION, WHOLE, Service, hold_line
 from pipeline.search.weights import load_minilm
 from pipeline.settings import Settings
 from pipeline.words import content_spans
@@ -134,11 +134,15 @@ def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbeddin
         name: str = MISTRAL_MODEL
         dimension: int = MISTRAL_DIMENSION
 
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        def _get_text_embeddings(self, texts: list[str], within: float = WHOLE) -> list[list[float]]:
             vectors: list[list[float]] = []
             for batch in batches([clean(text) for text in texts]):
-                vectors += unit(service.ask(self._call, batch), len(batch), self.dimension, service.who).tolist()
+                found = service.ask(self._call, batch, within)
+                vectors += unit(found, len(batch), self.dimension, service.who).tolist()
             return vectors
+
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embeddings([query], QUESTION)[0]
 
         def _call(self, batch: list[str]) -> list[Any]:
             # The parent's call trusts the order of the answer; the index says it.
@@ -156,8 +160,11 @@ def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbeddin
         model_name=MISTRAL_MODEL, api_key=settings.mistral_api_key, embed_batch_size=TEXTS_A_BATCH
     )
     server = settings.mistral_base_url.rstrip("/").removesuffix("/v1")
-    client = Mistral(api_key=settings.mistral_api_key, server_url=server or None, timeout_ms=30_000)
-    client.sdk_configuration.client.follow_redirects = False  # a redirect would carry the key along
+    # A redirect would carry the key along.
+    web = httpx2.Client(follow_redirects=False, event_hooks={"response": [hold_line]})
+    client = Mistral(
+        api_key=settings.mistral_api_key, server_url=server or None, client=web, timeout_ms=int(1000 * ONE_TRY)
+    )
     embedding._client = client
     return embedding
 
@@ -175,20 +182,26 @@ def _openai(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding
         def dimension(self) -> int | None:
             return self._dimension
 
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        def _get_text_embeddings(self, texts: list[str], within: float = WHOLE) -> list[list[float]]:
             vectors: list[list[float]] = []
             for batch in batches([clean(text) for text in texts]):
-                array = unit(service.ask(call, batch), len(batch), self._dimension, service.who)
+                array = unit(service.ask(call, batch, within), len(batch), self._dimension, service.who)
                 self._dimension = array.shape[1]
                 vectors += array.tolist()
             return vectors
+
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embeddings([query], QUESTION)[0]
 
     client = openai.OpenAI(
         base_url=settings.embedding_base_url,
         api_key=settings.embedding_api_key or "EMPTY",
         max_retries=0,
-        timeout=openai.Timeout(60, connect=3),
-        http_client=openai.DefaultHttpxClient(follow_redirects=False),  # a redirect would carry the key along
+        timeout=openai.Timeout(ONE_TRY, connect=3),
+        http_client=openai.DefaultHttpxClient(
+            follow_redirects=False,  # a redirect would carry the key along
+            event_hooks={"response": [hold_line]},
+        ),
     )
 
     def call(batch: list[str]) -> list[list[float]] | None:

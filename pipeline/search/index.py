@@ -7,16 +7,16 @@ first, from vectors that the folders hold. Knows no video, no answer, and no Mil
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import LibraryError, ModelError
+from pipeline.errors import LibraryError, ModelError, StorageError
 from pipeline.search.base import clean
 from pipeline.search.embeddings import image_embedding, text_embedding
 from pipeline.search.nodes import make_node, node_id, to_hit
-from pipeline.search.stores import IMAGE, Stores, check_ids, open_stores, text_kind
+from pipeline.search.stores import IMAGE, MADE_ANEW, Stores, check_ids, open_stores, text_kind
 from pipeline.search.vectors import key_of, load_vectors, vectors_path
 from pipeline.search.windows import units
 from pipeline.settings import Settings
@@ -55,31 +55,44 @@ class Index:
         self._rows: dict[str, dict[str, set[str]]] = {}  # by kind, by media id: the row ids in the collection
         self._seen: dict[str, tuple] = {}  # by media id: what its folder looked like when it was synced
         self._behind: set[str] = set()  # media ids whose texts mostly have no vector of the current embedding
+        self._unread: dict[str, str] = {}  # by media id: why its folder could not be looked into
+        self._notes: list[str] = []  # what was mended and nobody was told yet
 
     def sync(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
         """Insert what the folders have and the collections lack; remove what the folders no longer have.
 
-        Quick when nothing changed. `report` is told the fraction that is done. Raises StorageError too.
+        A folder that cannot be looked into keeps no other from it: unread() tells. Quick when nothing changed. `report`
+        is told the fraction that is done. Raises StorageError too, where the disk is full.
         """
         check_ids(folders)
         with self._lock, self._whole_or_reopened():
             stores = self._opened()
+            self._unread = {}
             stamps = {media_id: self._stamp(folder) for media_id, (folder, _) in folders.items()}
             changed = [media_id for media_id, stamp in stamps.items() if self._seen.get(media_id) != stamp]
             for media_id in {one for rows in self._rows.values() for one in rows} - folders.keys():
+                stores.check_room()
                 stores.delete(media_id)
                 self._seen.pop(media_id, None)
                 for rows in self._rows.values():
                     rows.pop(media_id, None)
             for number, media_id in enumerate(changed):
                 done, share = number / len(changed), 1 / len(changed)
-                self._sync_one(*folders[media_id], lambda part, d=done, s=share: report(d + s * part))
+                folder, media = folders[media_id]
+                try:
+                    found = self._wanted(folder, media)
+                except StorageError as error:
+                    log.warning("%s is not searched: %s", media.title, error)
+                    self._unread[media_id] = str(error)
+                    continue
+                self._sync_one(media, found, lambda part, d=done, s=share: report(d + s * part))
                 self._seen[media_id] = stamps[media_id]
             report(1.0)
 
     def rebuild(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
         """Drop the collections of the current embeddings and make them anew from the folders. Embeds nothing."""
         with self._lock, self._whole_or_reopened():
+            self._connected().check_room()  # before anything goes
             self._connected().drop()  # not opened: a collection that does not fit must not stand in the way
             self._rows, self._seen = {}, {}
             self.sync(folders, report)
@@ -167,6 +180,16 @@ class Index:
         """The ids of the media, as of the last sync(), whose texts mostly lack vectors of the current embedding."""
         return frozenset(self._behind)
 
+    def unread(self) -> Mapping[str, str]:
+        """By media id, why its folder could not be looked into, as of the last sync(): what it had stays as it was."""
+        return dict(self._unread)
+
+    def notes(self) -> list[str]:
+        """What was mended since this was asked last, in words a person reads."""
+        with self._lock:
+            notes, self._notes = self._notes, []
+        return notes
+
     def describe(self) -> str:
         """What is open and what it holds, in one line, such as "Milvus Lite: 8 texts (384-d), 0 pictures"."""
         with self._lock:
@@ -191,6 +214,7 @@ class Index:
             self._text = self._text or text_embedding(self._settings)
             self._image = self._image or image_embedding(self._settings)
             self._stores = open_stores(self._settings, self._text.name, self._image.name)
+            self._notes += filter(None, [self._stores.note])
         return self._stores
 
     def _opened(self) -> Stores:
@@ -222,25 +246,36 @@ class Index:
             vectors_path(folder, self._text.name),
             vectors_path(folder, self._image.name),
         )
-        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+        with suppress(OSError):
+            return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+        return ()  # to look into it says why
 
-    def _sync_one(self, folder: Path, media: Media, report: Callable[[float], None]) -> None:
+    def _wanted(self, folder: Path, media: Media) -> dict[str, tuple[Sequence[Any], dict[str, Any]]]:
+        """By kind, what of a media is searched, and the vectors that its folder has. Raises StorageError."""
+        found = {
+            text_kind(media.language): (units(media.passages), self._text.name),
+            IMAGE: ([(frame, "frame") for frame in media.frames], self._image.name),
+        }
+        return {kind: (items, load_vectors(folder, name) if items else {}) for kind, (items, name) in found.items()}
+
+    def _sync_one(
+        self,
+        media: Media,
+        found: Mapping[str, tuple[Sequence[Any], dict[str, Any]]],
+        report: Callable[[float], None],
+    ) -> None:
         """Bring the rows of one media to what its folder holds."""
-        text = text_kind(media.language)
-        found = {text: units(media.passages), IMAGE: [(frame, "frame") for frame in media.frames]}
-        for kind in {text, IMAGE, *self._rows}:  # the others too: the language may have been told anew
-            name = self._image.name if kind == IMAGE else self._text.name
-            items = found.get(kind, ())
-            vectors = load_vectors(folder, name) if items else {}
+        for kind in {*found, *self._rows}:  # the others too: the language may have been told anew
+            items, vectors = found.get(kind, ((), {}))
             wanted = {node_id(media.id, *one): one for one in items if key_of(one[0]) in vectors}
-            if kind == text:
+            if kind in found and kind != IMAGE:
                 (self._behind.add if 2 * len(wanted) < len(items) else self._behind.discard)(media.id)
             if wanted:
                 self._open(kind, len(next(iter(vectors.values()))))
             rows = self._rows.get(kind, {})
             have = rows.get(media.id, set())
             new = [make_node(media.id, *one, vectors[key_of(one[0])]) for row, one in wanted.items() if row not in have]
-            if new:
+            if new or have - wanted.keys():
                 self._stores.check_room()
             for first in range(0, len(new), NODES_A_STEP):
                 # A fresh index each time: one that was given no pictures takes its picture store for empty.
@@ -248,7 +283,7 @@ class Index:
                     self._multi_modal(self._stores, kind).insert_nodes(new[first : first + NODES_A_STEP])
                 report((first + NODES_A_STEP) / (len(new) + NODES_A_STEP))
             if stale := have - wanted.keys():
-                self._stores.delete_rows(kind, stale)
+                self._stores.delete_rows(kind, media.id, stale)
             if wanted:
                 rows[media.id] = set(wanted)
             else:
@@ -259,7 +294,13 @@ class Index:
         store = self._stores.get(kind)
         if store is None:
             self._stores.open(kind, dimension)
-            self._rows[kind] = self._stores.rows(kind)
+            rows = self._stores.rows(kind)
+            if not self._stores.is_sound(kind, rows):
+                log.warning("%s held rows twice, or that are not of this library. %s", kind, MADE_ANEW)
+                self._stores.empty(kind)
+                self._notes.append(MADE_ANEW)
+                rows = {}
+            self._rows[kind] = rows
         elif store.dim != dimension:
             name = vectors_path(Path(), self._image.name if kind == IMAGE else self._text.name)
             raise LibraryError(

@@ -10,6 +10,7 @@ import shlex
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -93,10 +94,9 @@ def _take(path: Path) -> IO[str]:
                 "reading videos works meanwhile."
             )
         time.sleep(PAUSE)
-    file.seek(0)
-    file.truncate()
-    file.write(f"{_this_command()} (process {os.getpid()})")
-    file.flush()
+    with suppress(OSError):  # a full disk: it is held all the same, by nobody that has a name
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{_this_command()} (process {os.getpid()})".encode("utf-8", "replace"), 0)
     return file
 
 

@@ -3,6 +3,8 @@
 Knows HTTP status codes and how long to wait. Does not know what is sent or what comes back.
 """
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,35 +12,56 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pipeline.errors import EmbeddingError
+from pipeline.line import Line
 
 TRIES = 5
 FIRST_WAIT = 1.0  # s, doubled with each try
 LONGEST_WAIT = 60.0  # s, all waits of one call together
+ONE_TRY = 30.0  # s, from a request to the end of its answer
+WHOLE = 150.0  # s, all tries of one call and the waits between them
+QUESTION = 30.0  # s, the same where a person waits for it
 SHORTEST_TEXT = 500  # characters; a text is not cut below this to fit a model
+
+
+_thread = threading.local()  # .line: the Line of the request that this thread makes
+
+
+def hold_line(response: Any) -> None:
+    """To be told of each response of the client, when its headers have come: its connection can be cut from then on."""
+    if stream := response.extensions.get("network_stream"):
+        _thread.line.hold(stream.get_extra_info("socket"))
+
+
+class TooSlow(Exception):
+    """No whole answer came in time."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """How to speak with one embedding service. `errors` are the exceptions its client raises for its faults."""
+    """How to speak with one embedding service. `errors` are the exceptions its client raises for its faults.
+
+    The client is told to call hold_line on each response.
+    """
 
     who: str
     key: str = field(repr=False)
     key_name: str
     errors: tuple[type[Exception], ...]
     wait: Callable[[float], None]
+    one_try: float = ONE_TRY  # s
 
-    def ask(self, call: Callable[[list[str]], Any], texts: Sequence[str]) -> Any:
-        """call(texts), with up to 5 tries and 60 s of waiting on 429, 5xx and lost connections.
+    def ask(self, call: Callable[[list[str]], Any], texts: Sequence[str], within: float = WHOLE) -> Any:
+        """call(texts), with up to 5 tries and 60 s of waiting on 429, 5xx and lost connections, `within` s in all.
 
         A Retry-After of the server is kept. Where the service says that a text is too long for its model,
         the longest ones are cut in half and sent again. Raises EmbeddingError.
         """
         texts = list(texts)
-        tries, waited = 1, 0.0
+        tries, waited, end = 1, 0.0, time.monotonic() + within
         while True:
             try:
-                return call(texts)
-            except self.errors as error:
+                return _in_time(call, texts, min(self.one_try, end - time.monotonic()))
+            except (*self.errors, TooSlow) as error:
                 status = getattr(error, "status_code", None)
                 if status in (401, 403):
                     raise EmbeddingError(f"{self.who} refused the key: check {self.key_name}.") from None
@@ -47,7 +70,8 @@ class Service:
                     texts = [text[:limit] for text in texts]
                     continue
                 pause = self._pause(error, status, tries)
-                if pause is None or tries >= TRIES or waited + pause > LONGEST_WAIT:
+                late = pause is not None and time.monotonic() + pause >= end
+                if pause is None or tries >= TRIES or waited + pause > LONGEST_WAIT or late:
                     raise EmbeddingError(self._words(error, status, tries)) from self._without_key(error)
             self.wait(pause)
             waited += pause
@@ -65,6 +89,8 @@ class Service:
         again = "What was embedded so far is kept; try again later."
         if status == 429:
             return f"{self.who} allows no more requests for now. {again}"
+        if isinstance(error, TooSlow):
+            return f"{self.who} did not answer in time ({tries} tries). Check that it is not overloaded. {again}"
         if status is None and not isinstance(error, ValueError):
             return f"{self.who} cannot be reached ({tries} tries). Check its address and the network. {again}"
         if status is not None and status >= 500:
@@ -81,6 +107,33 @@ class Service:
     def _without_key(self, error: Exception) -> Exception | None:
         """The error as a cause, unless it repeats the key: a traceback is printed and logged."""
         return None if self.key and self.key in str(error) else error
+
+
+def _in_time(call: Callable[[list[str]], Any], texts: list[str], seconds: float) -> Any:
+    """call(texts) on a thread of its own, cut off when it takes longer than that. Raises TooSlow, and what it raises.
+
+    A read timeout alone cannot do this: an answer that drips never meets it, a name that does not resolve never
+    starts it.
+    """
+    line = Line()
+    ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        _thread.line = line
+        try:
+            ended.put((call(texts), None))
+        except BaseException as error:  # handed to the thread that waits
+            ended.put((None, error))
+
+    threading.Thread(target=work, name="embedding-service", daemon=True).start()
+    try:
+        answer, error = ended.get(timeout=max(0.0, seconds))
+    except queue.Empty:
+        line.cut()
+        raise TooSlow from None
+    if error is not None:
+        raise error
+    return answer
 
 
 def _too_long(status: int | None, error: Exception) -> bool:

@@ -11,28 +11,35 @@ import json
 import logging
 import re
 import shutil
+import sqlite3
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.disk import storage_errors
 from pipeline.errors import LibraryError, StorageError
 from pipeline.search.lease import Lease
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from llama_index.vector_stores.milvus import MilvusVectorStore
+    from pymilvus import MilvusClient
 
-LITE_FILE = "library.db"
+LITE_FILE, DAMAGED = "library.db", "library.db.damaged"
 CONNECT_SECONDS = 8
-STARTING_SECONDS = 60  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
-CALL_SECONDS = 60  # a call that is not answered by then fails
+STARTING_SECONDS = 25  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
+CALL_SECONDS = 25  # a call that is not answered by then fails
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
+CALLS = ("has_collection", "describe_collection", "drop_collection", "query", "query_iterator", "search",
+         "hybrid_search", "insert", "upsert", "delete")  # fmt: skip
 ROWS_A_CALL = 1000
 IMAGE = "image"
 ENGLISH = "text"
+MADE_ANEW = "The search index was damaged. It was made anew from the folders: nothing is lost, read or paid again."
 UNKNOWN = "text_standard"  # words as they are: no stemmer for this language, or the language is not known
 STEMMERS = {
     "ar": "arabic", "da": "danish", "nl": "dutch", "fi": "finnish", "fr": "french", "de": "german", "el": "greek",
@@ -62,6 +69,8 @@ ANALYZERS: dict[str, dict] = {
 }
 KINDS = (*ANALYZERS, IMAGE)
 
+log = logging.getLogger(__name__)
+
 
 def text_kind(language: str) -> str:
     """The kind of collection that texts of a language (ISO 639-1, "" when not known) belong into."""
@@ -87,20 +96,49 @@ def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores"
     path = settings.data_dir / LITE_FILE
     lease = Lease(path)
     try:
-        return Stores(str(path), "", names, lease)
+        note = MADE_ANEW if lease.last() and _is_torn(path) else ""
+        if note:
+            log.warning(note)
+            _put_aside(path)
+        return Stores(str(path), "", names, lease, note)
     except BaseException:
         _release(path, lease)
         raise
 
 
+def _is_torn(path: Path) -> bool:
+    """Whether a Milvus Lite file is no whole database. Milvus opens many that are none, and finds what it still can."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
+            return database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+    except sqlite3.OperationalError as error:  # it cannot be looked at: Milvus says why
+        log.warning("%s was not checked: %s", path, error)
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
+def _put_aside(path: Path) -> None:
+    """Make room for a new file. Raises StorageError."""
+    with storage_errors(path):
+        for beside in ("-journal", "-wal", "-shm"):  # first: they would be taken for those of the new one
+            path.with_name(path.name + beside).unlink(missing_ok=True)
+        path.replace(path.with_name(DAMAGED))
+
+
 class Stores:
     """An open library: the collections of text and the one of images, of the current embeddings.
+
+    `note`: what was wrong with it when it was opened, in words a person reads; "" for nothing.
 
     Collections of other embeddings lie beside them untouched. Methods raise LibraryError. Any number of
     threads may search; one at a time may write.
     """
 
-    def __init__(self, uri: str, token: str, names: dict[str, str], lease: "Lease | None") -> None:
+    def __init__(self, uri: str, token: str, names: dict[str, str], lease: "Lease | None", note: str = "") -> None:
+        self.note = note
         self.where = "Milvus Lite" if lease else uri
         self._lease = lease
         self._names = names
@@ -125,7 +163,7 @@ class Stores:
             "grpc_options": {**options, "grpc.service_config": json.dumps(limit)},
         }
         with self.errors():
-            self._client = MilvusClient(**self._connection)
+            self._client = _bounded(MilvusClient(**self._connection))
             self._client.list_collections(timeout=self._connection["timeout"])
 
     def get(self, kind: str) -> "MilvusVectorStore | None":
@@ -157,7 +195,7 @@ class Stores:
             analyzer = BM25BuiltInFunction(analyzer_params=ANALYZERS[kind])
             words = {"enable_sparse": True, "sparse_embedding_function": analyzer}
         with self.errors():
-            if self._client.has_collection(name):
+            if self._client.has_collection(name, timeout=CONNECT_SECONDS):
                 self._check_dimension(name, dimension)
             else:
                 self.check_room()
@@ -171,11 +209,12 @@ class Stores:
                 **self._connection,
                 **words,
             )
+        _bounded(store.client)
         self._open[kind] = store
         return store
 
     def check_room(self) -> None:
-        """StorageError when the disk has too little room for Milvus Lite to write. Ask before adding."""
+        """StorageError when the disk has too little room for Milvus Lite to write. Ask before adding or deleting."""
         folder = Path(self._connection["uri"]).parent
         if self._lease and (free := shutil.disk_usage(folder).free) < LITE_ROOM:
             raise StorageError(
@@ -198,6 +237,28 @@ class Stores:
             pages.close()
         return dict(found)
 
+    def is_sound(self, kind: str, rows: dict[str, set[str]]) -> bool:
+        """Whether these are all rows of an open store, each there once, and of ours."""
+        try:
+            check_ids(rows)
+            check_ids(set().union(*rows.values()))
+        except ValueError:
+            return False
+        if not self._lease:  # other processes write into a server meanwhile, and it keeps a row once
+            return True
+        store = self._open[kind]
+        with self.errors():
+            (counted,) = store.client.query(store.collection_name, filter="", output_fields=["count(*)"])
+        return counted["count(*)"] == sum(map(len, rows.values()))
+
+    def empty(self, kind: str) -> None:
+        """Make the collection of an open store anew, without rows."""
+        store = self._open.pop(kind)
+        with self.errors():
+            store.client.drop_collection(store.collection_name)
+            store.client.close()
+        self.open(kind, store.dim)
+
     def delete(self, media_id: str) -> None:
         """Remove every row of one media from the open stores."""
         from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
@@ -208,19 +269,26 @@ class Stores:
                 # Not store.delete(): it stops at 16,384 rows and leaves the others without a word.
                 store.delete_nodes(filters=MetadataFilters(filters=[MetadataFilter(key="doc_id", value=media_id)]))
 
-    def delete_rows(self, kind: str, ids: Collection[str]) -> None:
-        """Remove these rows from an open store."""
+    def delete_rows(self, kind: str, media_id: str, ids: Collection[str]) -> None:
+        """Remove these rows of one media from an open store; one of another that has such an id stays."""
+        from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+
+        check_ids([media_id])
         ids = sorted(check_ids(ids))
         with self.errors():
             for first in range(0, len(ids), ROWS_A_CALL):
-                self._open[kind].delete_nodes(node_ids=ids[first : first + ROWS_A_CALL])
+                self._open[kind].delete_nodes(
+                    node_ids=ids[first : first + ROWS_A_CALL],
+                    filters=MetadataFilters(filters=[MetadataFilter(key="doc_id", value=media_id)]),
+                )
 
     def drop(self) -> None:
         """Remove the collections of the current embeddings, whole. The folders still hold every vector."""
         with self.errors():
             for kind, dimensions in self.existing().items():
                 for dimension in dimensions:
-                    self._client.drop_collection(collection_name(kind, self._names[kind], dimension))
+                    name = collection_name(kind, self._names[kind], dimension)
+                    self._client.drop_collection(name, timeout=CALL_SECONDS)
             for store in self._open.values():
                 store.client.close()
             self._open.clear()
@@ -245,6 +313,11 @@ class Stores:
             yield
         except (MilvusException, grpc.RpcError) as error:
             raise LibraryError(self._words(error)) from error
+        except IndexError as error:  # LlamaIndex takes the first result of an answer that holds none
+            raise LibraryError(
+                f"{self.where} sent an answer without content. Try again; if that does not help, see its log. "
+                "Nothing that was read is lost."
+            ) from error
 
     def _words(self, error: Exception) -> str:
         said = " ".join(_codes(error))
@@ -257,18 +330,35 @@ class Stores:
             )
         if "UNAUTHENTICATED" in said or "PERMISSION_DENIED" in said:
             return f"The Milvus server {self.where} refused the token. Check MILVUS_TOKEN."
-        if "UNAVAILABLE" in said or "DEADLINE_EXCEEDED" in said:
-            return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI."
-        return f"The Milvus server {self.where} failed: {_first_line(error)}. Its log says more; check MILVUS_URI."
+        again = "Nothing that was read is lost."
+        if "DEADLINE_EXCEEDED" in said:
+            return (
+                f"The Milvus server {self.where} did not answer in time. Check that it runs and is not overloaded, "
+                f"then try again. {again}"
+            )
+        if "UNAVAILABLE" in said or "Fail connecting" in str(error):
+            return f"The Milvus server {self.where} cannot be reached. Start it, or check MILVUS_URI. {again}"
+        if "RESOURCE_EXHAUSTED" in said or "rate limit" in str(error).lower():
+            return f"The Milvus server {self.where} is overloaded. Wait a little, then try again. {again}"
+        if "UNIMPLEMENTED" in said:
+            return f"What answers at {self.where} is no Milvus server of version 2.5 or later. Check MILVUS_URI."
+        return f"The Milvus server {self.where} failed: {_first_line(error)}. See its log, or check MILVUS_URI. {again}"
 
     def _check_dimension(self, name: str, dimension: int) -> None:
-        fields = self._client.describe_collection(name)["fields"]
+        fields = self._client.describe_collection(name, timeout=CONNECT_SECONDS)["fields"]
         found = next((field["params"].get("dim") for field in fields if field["name"] == "embedding"), None)
         if found != dimension:
             raise LibraryError(
                 f"The collection {name} holds vectors of {found} numbers, and the embedding gives {dimension}. "
                 "Run: python -m pipeline reindex"
             )
+
+
+def _bounded(client: "MilvusClient") -> "MilvusClient":
+    """The same client, its calls ending in time: pymilvus tries one that fails 75 times, unless it has a limit."""
+    for name in CALLS:
+        setattr(client, name, partial(getattr(client, name), timeout=CALL_SECONDS))
+    return client
 
 
 def collection_name(kind: str, embedding: str, dimension: int) -> str:
@@ -292,7 +382,9 @@ def _codes(error: BaseException) -> Iterator[str]:
 
 
 def _first_line(error: Exception) -> str:
+    """What Milvus said, without what pymilvus tells of its own tries and channels."""
     text = str(getattr(error, "message", "") or getattr(error, "details", lambda: "")() or error)
+    text = re.sub(r"^\[\w+\] Retry [^,]*, (?:StatusCode\.\w+, |message=)?", "", text).partition(", channel_state=")[0]
     return (text.strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 

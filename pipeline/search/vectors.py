@@ -7,13 +7,12 @@ knows nothing of Milvus.
 
 import hashlib
 import logging
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.disk import storage_errors, whole
 from pipeline.errors import StorageError
 from pipeline.search.base import safe_name
 from pipeline.search.windows import units
@@ -154,16 +153,16 @@ def _load(path: Path, parse: Callable[[Any], dict[str, "np.ndarray"]]) -> dict[s
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with storage_errors(path), np.load(path, allow_pickle=False) as file:
             return parse(file)
-    except FileNotFoundError:
-        return {}
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        raise
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         log.warning("The vectors in %s are damaged (%s) and will be computed anew.", path.name, error)
         path.unlink(missing_ok=True)
         return {}
-    except OSError as error:
-        raise StorageError(f"The vectors in {path} cannot be read. Check the data folder's permissions.") from error
 
 
 def _vectors_of(file: Any) -> dict[str, "np.ndarray"]:
@@ -200,23 +199,10 @@ def _save_vectors(path: Path, vectors: dict[str, "np.ndarray"]) -> None:
 
 
 def _save(path: Path, **arrays: "np.ndarray") -> None:
-    """Whole or not at all: written beside its place, then moved there."""
+    """Whole or not at all."""
     import numpy as np
 
-    try:
+    with storage_errors(path):
         path.parent.mkdir(exist_ok=True)  # not its parents: a media that was removed meanwhile stays removed
-        handle, beside = tempfile.mkstemp(prefix=".vectors-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"The vectors could not be saved in {path.parent}: {error.strerror or error}. "
-            "Make room on the disk or check its permissions, then read the video again."
-        ) from error
+    with whole(path) as unfinished:
+        np.savez(unfinished, **arrays)

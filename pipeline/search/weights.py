@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.settings import shown
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the second is what older repositories have, OpenAI's for one
 MINILM_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not seen
@@ -150,7 +151,7 @@ def _find(weights: str, kind: _Kind) -> Path | None:
         )
     if weights.count("/") != 1 or weights.startswith((".", "/", "~")):
         raise ModelError(
-            f"{kind.setting} is {weights}: no such folder, and no Hugging Face name either. "
+            f"{kind.setting} is {shown(weights)}: no such folder, and no Hugging Face name either. "
             f"Give a folder, or a name such as {kind.example}."
         )
     from huggingface_hub import try_to_load_from_cache

@@ -9,7 +9,7 @@ from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
 from pipeline.estimate import say, together
 from pipeline.types import Estimate
-from pipeline.ui.page import told
+from pipeline.ui.page import failed, told
 from pipeline.ui.reading import queue
 from pipeline.workflow import Pipeline
 
@@ -44,7 +44,7 @@ def pasted(app: Pipeline, given: str) -> None:
     try:
         sources = app.sources(path)
     except PipelineError as error:
-        st.error(neutralise(str(error)), icon=":material/error:")
+        failed(error)
         return
     plan(app, sources, "plan")
 
@@ -57,7 +57,7 @@ def plan(app: Pipeline, sources: Sequence[Path], key: str) -> None:
             try:
                 estimates[source] = app.estimate(source)
             except PipelineError as error:
-                st.error(neutralise(str(error)), icon=":material/error:")
+                failed(error)
     if not estimates:
         return
     with st.container(border=True, key=key):
@@ -99,6 +99,6 @@ def uploads(app: Pipeline) -> None:
                 if file.file_id not in stored:
                     stored[file.file_id] = app.upload(file.name, file)
     except PipelineError as error:
-        st.error(neutralise(str(error)), icon=":material/error:")
+        failed(error)
         return
     plan(app, [stored[file.file_id] for file in files], "uploaded")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pipeline.chat.exchange import Exchange
 from pipeline.chat.export import to_json, to_markdown
-from pipeline.chat.markup import linked, neutralise
+from pipeline.chat.markup import file_name, linked, neutralise
 from pipeline.chat.quotes import NOT_NEAR
 from pipeline.chat.suggest import suggest
 from pipeline.errors import SourceError
@@ -17,7 +17,7 @@ from pipeline.talks import Talk
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media
 from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
-from pipeline.ui.page import Open, here, link, noun, stands_at, told
+from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
 
 BEAT = 0.25  # s between two looks at an answer that arrives
@@ -166,14 +166,14 @@ def answer(
 ) -> None:
     evidence = exchange.evidence or Evidence(exchange.question)
     if exchange.error and not exchange.text:
-        failure(exchange)
+        failed(exchange.error)
     if exchange.answered_by:
         not_near(exchange)
         with st.container(key=f"answer-{number}"):
             st.markdown(answer_text(open, exchange) or "_No answer arrived. This is what was found:_")
         pictures(app, open, evidence, titles)
     if exchange.error and exchange.text:
-        failure(exchange)
+        failed(exchange.error)
     below(open, exchange)
     with st.container(horizontal=True, key=f"tools-{number}", gap="xsmall"):
         if exchange.text and icon("content_copy", "Copy the answer", f"copy-{number}"):
@@ -184,10 +184,6 @@ def answer(
         if exchange.sent and icon("visibility", "What the model saw", f"saw-{number}"):
             what_the_model_saw(app, talk, exchange)
     show_evidence(app, open, evidence, titles, number)
-
-
-def failure(exchange: Exchange) -> None:
-    st.error(neutralise(exchange.error), icon=":material/error:")
 
 
 def icon(name: str, words: str, key: str, act: Callable | None = None, *args: object) -> bool:
@@ -260,7 +256,7 @@ def below(open: Open, exchange: Exchange) -> None:
 
 def keep(app: Pipeline, open: Open, talk: Talk) -> None:
     """Take the conversation along, or forget it."""
-    name = open.asked.title if open.asked else "All videos"
+    name = file_name(open.asked.title) if open.asked else "All videos"
     empty = not talk.exchanges  # it is there all the same: the question box is not to become narrower
     with st.popover("Export or forget", icon=":material/more_vert:", type="tertiary", key="keep", disabled=empty):
         titles, page = titles_of(app, open), here()

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pipeline.chat.citations import cue
-from pipeline.chat.markup import marked, neutralise
+from pipeline.chat.markup import file_name, marked, neutralise
 from pipeline.errors import PipelineError
 from pipeline.media import unfinished
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Frame, Media, Passage
 from pipeline.ui.evidence import time
-from pipeline.ui.page import address, link, noun, stands_at
+from pipeline.ui.page import address, failed, link, noun, stands_at
 from pipeline.words import roots
 from pipeline.workflow import Pipeline
 
@@ -97,7 +97,7 @@ def downloads(app: Pipeline, media: Media) -> None:
         st.download_button(
             f".{form}",
             lambda form=form: app.transcript(media.id, form),
-            f"{media.title}.{form}",
+            f"{file_name(media.title)}.{form}",
             key=f"get-{form}",
             on_click="ignore",
             width="stretch",
@@ -139,7 +139,7 @@ def similar(app: Pipeline, media: Media, frame: Frame, key: str) -> None:
             with st.spinner("Comparing pictures…"):
                 found = app.similar(media.id, frame)
         except PipelineError as error:
-            st.error(neutralise(str(error)), icon=":material/error:")
+            failed(error)
             return
         if not found:
             st.caption("Nothing elsewhere in the library looks like it.")

@@ -90,7 +90,7 @@ def what_the_model_saw(app: Pipeline, talk: Talk, exchange: Exchange) -> None:
     """The messages that were sent, word for word, with their pictures."""
     st.caption(f"Sent to {neutralise(exchange.answered_by)}, word for word.")
     for message in exchange.sent:
-        st.markdown(f"**{message['role']}**")
+        st.markdown(f"**{neutralise(message['role'])}**")
         content = message["content"]
         for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
             if part["type"] == "text":

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pipeline.chat.markup import neutralise
+from pipeline.chat.markup import file_name
 from pipeline.errors import PipelineError
 from pipeline.times import seconds, stamp
 from pipeline.types import Media
-from pipeline.ui.page import here, noun, stands_at
+from pipeline.ui.page import failed, here, noun, stands_at
 from pipeline.workflow import Pipeline
 
 LONG = 10.0  # s, of a clip that nobody gave an end
@@ -56,7 +56,7 @@ def make(app: Pipeline, media: Media, start: float, end: float, form: str) -> No
         with st.spinner("Cutting it…"):
             file = app.moment_file(media, start, end, form)
     except PipelineError as error:
-        st.error(neutralise(str(error)), icon=":material/error:")
+        failed(error)
         return
     if form == "mp4":
         st.video(str(file))
@@ -65,7 +65,7 @@ def make(app: Pipeline, media: Media, start: float, end: float, form: str) -> No
     st.download_button(
         f"Download ({file.stat().st_size / 1e6:.1f} MB)",
         file.read_bytes(),
-        f"{media.title} {stamp(start).replace(':', '.')}.{form}",
+        f"{file_name(media.title)} {stamp(start).replace(':', '.')}.{form}",
         MIMES[form],
         icon=":material/download:",
         on_click="ignore",

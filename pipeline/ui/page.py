@@ -1,6 +1,6 @@
 """What the parts of the page share: what is open, links to times, where the player stands, what went wrong.
 
-Lives in Streamlit's session state and in the address of the page. Draws nothing.
+Lives in Streamlit's session state and in the address of the page. Draws nothing but what went wrong.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
 from pipeline.media.subtitles import is_subtitles
 from pipeline.times import stamp
@@ -104,6 +105,11 @@ def short(text: str, most: int = 90) -> str:
 
 
 # -- what went wrong
+
+
+def failed(error: object) -> None:
+    """Say it, whatever a file, a server or a model put into its words."""
+    st.error(neutralise(str(error)), icon=":material/error:")
 
 
 def told(act: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from pipeline.chat.markup import neutralise
 from pipeline.readings import Reading
 from pipeline.times import stamp
 from pipeline.types import Media, Progress
-from pipeline.ui.page import choose, told
+from pipeline.ui.page import choose, failed, told
 from pipeline.workflow import Pipeline
 
 STEPS = {
@@ -100,7 +100,7 @@ def buttons(app: Pipeline, reading: Reading) -> None:
 
 def how_far(reading: Reading) -> None:
     if reading.error:
-        st.error(neutralise(str(reading.error)), icon=":material/error:")
+        failed(reading.error)
     elif reading.cancelled:
         st.caption("Cancelled. What was read is kept: go on whenever you like.")
     elif reading.done:

@@ -20,6 +20,6 @@ def status(app: Pipeline) -> None:
         st.button("Check again", on_click=checks.clear, width="stretch")
 
 
-@st.cache_data(ttl=300, show_spinner="Checking every part…")
+@st.cache_resource(ttl=300, show_spinner="Checking every part…")
 def checks(_app: Pipeline) -> list[Check]:
     return check_all(_app)
