@@ -3,6 +3,7 @@
 In: a Pipeline. Out: one Check a part. Knows no page and no command line: both show the same checks.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pipeline.disk import storage_errors
 from pipeline.errors import LibraryBusy, PipelineError
+from pipeline.media.source import is_inside
 from pipeline.workflow import Pipeline
 
 LOW_DISK = 1_000_000_000  # bytes; an hour of video takes about 100 MB
@@ -197,6 +199,15 @@ def _files(pipeline: Pipeline) -> Check:
             "off",
             f"no longer where they were read: {_some(gone)}. Questions work, without playing and looking closer",
             "Put the files back, or read them from where they are now: nothing is read twice.",
+        )
+    limits = pipeline.settings.limits
+    if outside := [one for one in media if not is_inside(Path(one.source), limits)]:
+        return Check(
+            "video files",
+            "off",
+            f"outside MEDIA_ROOTS: {_some([one.title for one in outside])}. Questions work, "
+            "without playing and looking closer",
+            f"Add their folder to MEDIA_ROOTS: {Path(os.path.realpath(outside[0].source)).parent}",
         )
     return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
 

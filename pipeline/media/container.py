@@ -117,13 +117,14 @@ def look_in(path: Path, container: "InputContainer", stream: "Stream | None", li
             "million. Scale it down, or raise MAX_MEGAPIXELS."
         )
     decoder = Decoder(stream, limits)
-    for packet in islice(container.demux(stream), 100):
-        if packet.size and packet.has_sidedata("encryption_info"):
-            raise SourceError(PROTECTION.format(path))
-        if stream.type == "audio":
-            return 0
-        for frame in decoder.decode(packet):
-            return frame.rotation
+    with suppress(IndexError):  # as below
+        for packet in islice(container.demux(stream), 100):
+            if packet.size and packet.has_sidedata("encryption_info"):
+                raise SourceError(PROTECTION.format(path))
+            if stream.type == "audio":
+                return 0
+            for frame in decoder.decode(packet):
+                return frame.rotation
     return 0
 
 
@@ -189,7 +190,7 @@ class Tape:
                     yield packet
         except MemoryError:
             raise
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # the second: PyAV fails on a stream that was not there at first
             self.broken = True  # what was read is good; notes() tells the rest
 
     def sights(self, decoder: "Decoder", step: float, since: float = -inf) -> "Iterator[sampling.Sight]":

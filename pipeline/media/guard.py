@@ -168,14 +168,15 @@ def _end(child: subprocess.Popen) -> None:
 
 def _too_much(name: str, limits: Limits) -> SourceError:
     return SourceError(
-        f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode. Convert it to smaller pictures, or "
-        "raise DECODE_MEMORY_GB."
+        f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode: it is damaged, or its pictures are "
+        "very large. Try another copy, make them smaller, or raise DECODE_MEMORY_GB."
     )
 
 
 def _too_long(name: str, seconds: float) -> SourceError:
     return SourceError(
-        f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no sound file of its size does. "
+        f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no undamaged file of its size "
+        "does. "
         "Try another copy, or convert it."
     )
 
@@ -237,7 +238,10 @@ def _no_number(name: str) -> float:
 
 def serve() -> None:
     """Be the child: do the one job on standard input, answer on standard output."""
-    job = json.load(sys.stdin.buffer)
+    try:
+        job = json.load(sys.stdin.buffer)
+    except ValueError:
+        os._exit(1)  # whoever asked was killed before all was said
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)  # libraries print
     limits = _value(job["limits"])
@@ -285,14 +289,16 @@ def _confine(limits: Limits, seconds: float, parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)  # it has ended just before
-    largest = max(LARGEST, limits.length * BYTES_A_SECOND)
-    cpu = seconds * (os.cpu_count() or 1)  # MoviePy's ffmpeg encodes on all of them
-    for what, most in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_CPU, cpu + 1),
-        (resource.RLIMIT_FSIZE, largest),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(what)
-        most = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
-        resource.setrlimit(what, (most, most))
+        _limit(resource.RLIMIT_AS, limits.memory)  # macOS counts what it shares among all, and refuses
+    _limit(resource.RLIMIT_CPU, seconds * (os.cpu_count() or 1), 5)  # MoviePy's ffmpeg encodes on all of them
+    _limit(resource.RLIMIT_FSIZE, max(LARGEST, limits.length * BYTES_A_SECOND))
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(what: int, most: float, grace: int = 0) -> None:
+    """`grace`: how much later than the signal that says why comes the one that does not."""
+    import resource
+
+    _, hard = resource.getrlimit(what)
+    hard = int(most) + grace if hard == resource.RLIM_INFINITY else min(int(most) + grace, hard)
+    resource.setrlimit(what, (min(int(most), hard), hard))

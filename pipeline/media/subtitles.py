@@ -17,8 +17,10 @@ from pipeline.media.passages import Segment
 from pipeline.media.source import USUAL, require_inside
 from pipeline.settings import Limits
 
-LARGEST = 20_000_000  # bytes; a day of subtitles takes about 2 MB
+LARGEST = 5_000_000  # bytes; a day of subtitles takes about 2 MB
 MOST = 50_000  # captions; a day has half as many
+LONGEST = 5_000  # letters of one caption
+TELLING = 200_000  # bytes that tell an encoding
 BROKEN = "\ufffd"  # stands for bytes that are no letter
 LATEST = 100 * 3600.0  # s; a later time is a fault
 
@@ -97,10 +99,11 @@ def read(path: Path, limits: Limits = USUAL) -> Subtitles:
     is_vtt = _suffix(path) == ".vtt" or text.lstrip().startswith("WEBVTT")
     cues, lost = _cues(re.split(r"\r\n|\r|\n", text), is_vtt)
     sound = [(start, end, words) for start, end, words in cues if 0 <= start <= end < LATEST]
-    segments = tuple((start, end, words) for start, end, words in sound if words)
-    if len(segments) > MOST:
-        notes.append(f"{path.name} holds {len(segments):,} captions; only the first {MOST:,} were read.")
-        segments = segments[:MOST]
+    segments = tuple((start, end, words[:LONGEST]) for start, end, words in sound[:MOST] if words)
+    if len(cues) > MOST:
+        notes.append(f"{path.name} holds more than {MOST:,} captions; only the first were read.")
+    if cut := sum(len(words) > LONGEST for _, _, words in sound):
+        notes.append(f"{path.name}: {cut} caption{'s' * (cut > 1)} of more than {LONGEST:,} letters cut short.")
     lost += len(cues) - len(sound)
     if lost:
         notes.append(f"{path.name}: {lost} caption{'s' * (lost > 1)} without a possible time left out.")
@@ -155,6 +158,8 @@ def _cues(lines: list[str], is_vtt: bool) -> tuple[list[Segment], int]:
                     text.pop()
             fields = timing.groups()
             cues.append((_seconds(*fields[:5]), _seconds(*fields[5:]), text))
+        if len(cues) > MOST:
+            break
     return [(start, end, _words(text)) for start, end, text in cues], lost
 
 
@@ -192,9 +197,9 @@ def _decode(data: bytes, name: str) -> tuple[str, list[str]]:
             from charset_normalizer import from_bytes
 
             # Of the readings that make equal sense, the one that is most like a language.
-            guess = min(from_bytes(data), key=lambda m: (m.chaos, -m.coherence), default=None)
+            guess = min(from_bytes(data[:TELLING]), key=lambda m: (m.chaos, -m.coherence), default=None)
             if guess:
-                return str(guess), [
+                return data.decode(guess.encoding, "replace"), [
                     f"{name} is not UTF-8; it was read as {guess.encoding}, so some letters may be wrong."
                 ]
     if broken := text.count(BROKEN):

@@ -42,7 +42,7 @@ from pipeline.types import Frame
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
 JPEG_END = b"\xff\xd9"
 STREAMS = 100  # subtitles in a file that are told of
-CUES, LARGEST = 50_000, 20_000_000  # captions, letters that are read: a day has half, a tenth as many
+CUES, LARGEST = 50_000, 5_000_000  # captions, letters that are read: a day has half, a tenth as many
 BITMAPS = ("dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "xsub")  # FFmpeg's names
 
 
@@ -199,7 +199,7 @@ def read_sound(
 
     have = 0  # samples
     notes: list[str] = []
-    with open_media(path, limits) as container, os.fdopen(file, "wb", closefd=False) as out:
+    with open_media(path, limits) as container:
         stream = best_audio(container)
         if stream:
             length = measure(path, container, limits)
@@ -213,18 +213,17 @@ def read_sound(
                     break
                 if have - at > JITTER:
                     block = block[have - at :]
+                if at - have > JITTER:
+                    have = at  # what is skipped reads as zeros, and takes no room
+                heard = np.clip(np.nan_to_num(block), -1, 1).astype(np.float32).tobytes()
                 with storage_errors(folder):
-                    if at - have > JITTER:
-                        out.seek(4 * at)  # what is skipped reads as zeros, and takes no room
-                        have = at
-                    out.write(np.clip(np.nan_to_num(block), -1, 1).astype(np.float32).tobytes())
+                    while heard:
+                        heard = heard[os.pwrite(file, heard, 4 * (have + len(block)) - len(heard)) :]
                 have += len(block)
                 progress(min(1.0, max(0.0, time / length)) if length else 0.0)
             notes += tape.notes(length) + decoder.notes("sound")
             if not have:
                 notes.append("The sound could not be decoded, or is empty.")
-        with storage_errors(folder):
-            out.flush()
     progress(1.0)
     return notes
 
