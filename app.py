@@ -23,7 +23,7 @@ from pipeline.ui.adding import welcome
 from pipeline.ui.chatting import chat, last_evidence
 from pipeline.ui.contents import contents, covers
 from pipeline.ui.library import library
-from pipeline.ui.page import ALL, LOOK, Open, failed, put
+from pipeline.ui.page import ALL, ICON, LOOK, Open, failed, put
 from pipeline.ui.status import status
 from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
@@ -38,7 +38,7 @@ def opened() -> Pipeline:
 
 
 def main() -> None:
-    st.set_page_config("Chat with your video", ":material/smart_display:", "wide")
+    st.set_page_config("Chat with your video", ICON, "wide")
     load_dotenv(ENV)
     st.html(LOOK)
     try:
