@@ -272,3 +272,17 @@ def test_the_browser_itself_is_told_to_fetch_nothing_from_outside(tmp_path, catc
         )
         page.wait_for_load_state("networkidle")
         assert catcher.paths == []
+
+
+def test_a_link_leads_where_it_leads_once_the_password_is_given(tmp_path):
+    with running(tmp_path / "data", APP_PASSWORD="eight or more") as server, chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server.address}/?video=all")
+        for typed in ("wrong", "eight or more"):
+            page.get_by_label("Password").fill(typed)
+            page.keyboard.press("Enter")
+        page.get_by_test_id("stChatInputTextArea").wait_for()
+        assert page.url == f"{server.address}/?video=all"
+        page.reload()
+        page.get_by_test_id("stChatInputTextArea").wait_for()

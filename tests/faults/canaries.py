@@ -261,9 +261,9 @@ def outside(folder: Path) -> list[Row]:
         wrong = environ | {"TEXT_EMBEDDING": CANARIES["MISTRAL_API_KEY"]}
         rows[0].add(said(["-m", "pipeline", "list"], wrong), "a key in the wrong setting")
         inherits = (
-            "import os, sys, pipeline.worker as w; from pathlib import Path; from pipeline.settings import Settings; "
-            "w.sys.executable = '/bin/sh'; one = w.Worker(Path('x.mp4'), Settings.from_env()); p = one._started(); "
-            "print(open(f'/proc/{p.pid}/environ').read()); p.kill()"
+            "from pathlib import Path; from pipeline.settings import Settings; from pipeline.worker import Worker; "
+            "child = Worker(Path('x.mp4'), Settings.from_env())._started(); "
+            "print(Path(f'/proc/{child.pid}/environ').read_text()); child.kill(); child.wait()"
         )
         rows[1].add(said(["-c", inherits], environ), "environ")
         broken = folder / "broken.mp4"
@@ -307,10 +307,16 @@ def served(environ: dict[str, str]) -> str:
             if "URL:" in line:
                 break
         key = CANARIES["APP_PASSWORD"]
+        visit = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         for typed in ("wrong", key + "x", key):
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/?video=x", f"password={typed}".encode())
-            with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=20) as answer:
+            try:
+                answer = visit.open(f"http://127.0.0.1:{port}/?video=x", f"password={typed}".encode(), timeout=20)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
                 heard += [answer.url, str(answer.headers), answer.read().decode()]
+        if answer.status != 200:
+            raise RuntimeError("The password let nobody in, so nothing was tried.")
     finally:
         process.terminate()
         rest, _ = process.communicate(timeout=30)
