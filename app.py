@@ -16,14 +16,14 @@ from starlette.middleware import Middleware
 
 from pipeline import build, logs
 from pipeline.errors import PipelineError
-from pipeline.settings import Settings, password
+from pipeline.settings import lock
 from pipeline.types import Media
 from pipeline.ui import door, reading
 from pipeline.ui.adding import welcome
 from pipeline.ui.chatting import chat, last_evidence
 from pipeline.ui.contents import contents, covers
 from pipeline.ui.library import library
-from pipeline.ui.page import ALL, LOOK, Open, failed, put
+from pipeline.ui.page import ALL, ICON, LOOK, Open, failed, put
 from pipeline.ui.status import status
 from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
@@ -38,11 +38,11 @@ def opened() -> Pipeline:
 
 
 def main() -> None:
-    st.set_page_config("Chat with your video", ":material/smart_display:", "wide")
+    st.set_page_config("Chat with your video", ICON, "wide")
     load_dotenv(ENV)
     st.html(LOOK)
     try:
-        if not door.may_enter(Settings.from_env().users):
+        if not door.may_enter(lock()[1]):
             return
         app = opened()
         open = what_is_open(app)
@@ -117,7 +117,8 @@ if __name__ == "__main__":
 else:
     load_dotenv(ENV)
     logs.begin(logging.WARNING)
-    if reason := door.refusal(st.get_option("server.address"), bool(password()) or door.has_login()):
+    password, users = lock()
+    if reason := door.refusal(st.get_option("server.address"), bool(password) or door.has_login()):
         sys.exit(reason)
     origins = st.get_option("server.corsAllowedOrigins")
-    app = st.App(__file__, middleware=[Middleware(door.Door, password(), door.has_login(), origins)])
+    app = st.App(__file__, middleware=[Middleware(door.Door, password, door.has_login(), users, origins)])

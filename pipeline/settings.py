@@ -129,11 +129,6 @@ class Settings:
         return _parts(getattr(self, name.lower()) for name in SECRETS)
 
     @property
-    def users(self) -> frozenset[str]:
-        """Whom Streamlit's own login lets in, in small letters; none is everyone it knows."""
-        return frozenset(one.strip().lower() for one in self.app_users.split(",") if one.strip())
-
-    @property
     def text_embedding_kind(self) -> str:
         """What embeds text: "local", "mistral" or "openai"."""
         if self.text_embedding:
@@ -186,9 +181,11 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in SECRETS}
 
 
-def password(environ: Mapping[str, str] | None = None) -> str:
-    """APP_PASSWORD alone: the page is locked also where another setting is wrong."""
-    return (os.environ if environ is None else environ).get("APP_PASSWORD", "").strip()
+def lock(environ: Mapping[str, str] | None = None) -> tuple[str, frozenset[str]]:
+    """(APP_PASSWORD, the addresses of APP_USERS in small letters): known also where another setting is wrong."""
+    environ = os.environ if environ is None else environ
+    users = (one.strip().lower() for one in environ.get("APP_USERS", "").split(","))
+    return environ.get("APP_PASSWORD", "").strip(), frozenset(filter(None, users))
 
 
 def shown(value: str) -> str:

@@ -164,3 +164,22 @@ def test_a_damaged_record_is_said_and_the_source_can_be_read_again(capsys, setti
     assert run(capsys, "reindex")[0] == 1
     assert run(capsys, "ingest", str(transcript))[0] == 0
     assert run(capsys, "search", media_id, "volcanoes")[0] == 0
+
+
+def test_titles_and_words_of_others_do_not_speak_to_the_terminal(capsys, tmp_path):
+    words = "plants \x1b]0;owned\x07 make\x9b31m sugar \u202eragus"
+    source = tmp_path / "talk\x1b[2J\x1b]52;c;cm0gLXJm\x07\u202e4pm.srt"
+    source.write_text(f"1\n00:00:01,000 --> 00:00:05,000\n{words}\n")
+    obeyed = set("\x1b\x07\x9b\r\u202e")
+    for arguments in (
+        ["ingest", str(source)],
+        ["list"],
+        ["search", "plants"],
+        ["ingest", str(tmp_path / "no\x1b[2J.mp4")],
+    ):
+        _, out, err = run(capsys, *arguments)
+        assert out + err
+        assert not obeyed & set(out + err), arguments
+    _, out, err = run(capsys, "list", "--json")
+    assert not obeyed & set(out + err)
+    assert lines(out)[0]["source"] == str(source)  # a program reads it as it is

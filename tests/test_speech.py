@@ -126,14 +126,15 @@ def test_a_file_that_is_missing_or_no_checkpoint_says_so(tmp_path, checkpoint):
         assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path):
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_cannot_run_code(tmp_path, zipped):
     import torch
 
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "sprung"), "w"))
 
-    torch.save({"dims": Trap(), "model_state_dict": {}}, tmp_path / "trap.pt")
+    torch.save({"dims": Trap(), "model_state_dict": {}}, tmp_path / "trap.pt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ModelError):
         hear(speak(3), str(tmp_path / "trap.pt"))
     assert not (tmp_path / "sprung").exists()

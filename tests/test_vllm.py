@@ -6,10 +6,13 @@ It is expected to serve mistralai/Pixtral-12B-2409 with 4 images a prompt; the w
 import dataclasses
 import json
 import os
+import socket
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from injections import CALL, INJECTIONS
 from PIL import Image, ImageDraw
 
 from pipeline.chat import vision
@@ -167,3 +170,44 @@ def test_a_picture_in_a_question_takes_one_of_the_images_allowed(
     reply = vision.answer(server, found(6), TITLES, (), lambda _, frame: films / frame.image, added=added)
     next(iter(reply))
     assert sum(len(moment.frames) for moment in reply.evidence.moments) == 3
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_words_that_try_to_be_more_go_through_and_nothing_is_fetched(
+    server: Settings, films: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model says of them is printed: it may be noise, and obeying is the model's own failing."""
+    reached: list[tuple] = []
+    connect = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", lambda line, to: (reached.append(to), connect(line, to))[1])
+    text = INJECTIONS[name]
+    said = Passage(0.0, 30.0, f"{SAID} {text}", "speech")
+    moment = Moment("f" * 32, 0.0, 30.0, 1.0, (said,), (Frame(0.0, 5.0, "1.jpg"),))
+    evidence = Evidence("How are they trained?", (moment,))
+    reply = vision.answer(server, evidence, {"f" * 32: text}, (), lambda _, frame: films / frame.image)
+    words = "".join(reply)
+    print(f"\n{name}: {'OBEYED' if CALL in words.lower() else 'quoted'}: {words[:100]!r}")
+    assert words.strip()
+    assert reply.finish in ("stop", "length")
+    assert {to[1] for to in reached if isinstance(to, tuple)} <= {urlsplit(URL).port}
+    assert KEY not in json.dumps(reply.sent)
+
+
+def special_tokens(content: str) -> list[int]:
+    """The signs of the template in a message, as the server's own tokenizer reads it: the first thousand of Tekken."""
+    body = {"model": "mistralai/Pixtral-12B-2409", "messages": [{"role": "user", "content": content}]}
+    request = urllib.request.Request(
+        f"{URL.removesuffix('/v1')}/tokenize",
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return [token for token in json.load(answer)["tokens"] if token < 1000]
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_the_servers_tokenizer_reads_no_sign_of_its_template_in_them(name: str) -> None:
+    said = Passage(0.0, 30.0, INJECTIONS[name], "speech")
+    evidence = Evidence("How are they trained?", (Moment("f" * 32, 0.0, 30.0, 1.0, (said,), (), (), INJECTIONS[name]),))
+    content = write(evidence, {"f" * 32: INJECTIONS[name]}, (), Room(), lambda *_: (512, 288)).messages[-1]["content"]
+    assert special_tokens(content) == special_tokens("Planks are glued.")

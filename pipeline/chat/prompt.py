@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.chat.citations import cue
-from pipeline.chat.lines import IS_IT, LIKE_IT, TITLE, one_line, plain, write_chapter, write_heading, write_line
+from pipeline.chat.lines import IS_IT, LIKE_IT, plain, write_chapter, write_heading, write_line
 from pipeline.chat.selection import Selection, select
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.errors import AnswerError
@@ -109,9 +109,9 @@ def write(
     of places are thinned out evenly, down to the chapters' titles.
     Raises AnswerError when the question alone is too long.
     """
-    question, guide = plain(evidence.question), _guide(evidence, titles)
-    order = list(dict.fromkeys(moment.media for moment in evidence.moments))
-    fixed = [INSTRUCTIONS, "".join(write_heading(media, titles) for media in order), guide, question]
+    question, guide = plain(evidence.question), _guide(evidence)
+    order = _order(evidence)
+    fixed = [INSTRUCTIONS, "".join(_headings(order, titles).values()), guide, question]
     free = room.context - room.reserved - 50 - sum(map(text_tokens, fixed))
     if free < 0:
         raise AnswerError(
@@ -149,23 +149,34 @@ def write(
     )
 
 
-def _guide(evidence: Evidence, titles: Mapping[str, str]) -> str:
+def _order(evidence: Evidence) -> list[str]:
+    """The media that it is of, in the order in which they are sent."""
+    return list(dict.fromkeys(moment.media for moment in evidence.moments))
+
+
+def _headings(order: Sequence[str], titles: Mapping[str, str]) -> Mapping[str, str]:
+    several = len(order) > 1
+    return {media: write_heading(media, titles, number if several else 0) for number, media in enumerate(order, 1)}
+
+
+def _guide(evidence: Evidence) -> str:
     """What the model is told of this evidence, "" where there is nothing to tell."""
     if not evidence.moments:
         return ""
     first = evidence.moments[0]
     guide = GUIDES.get(evidence.kind, "") if evidence.near else NOT_NEAR
-    facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence, titles)}
+    facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence)}
     return guide and guide.format(**facts) + "\n\n"
 
 
-def _shown(evidence: Evidence, titles: Mapping[str, str]) -> str:
+def _shown(evidence: Evidence) -> str:
     """Where the picture that came with the question is shown: the evidence itself is in the order of the video."""
-    several = len({moment.media for moment in evidence.moments}) > 1
+    order = _order(evidence)
+    several = len(order) > 1
     for why, words in ((IS_IT, "That very picture is shown"), (LIKE_IT, "Pictures much like it are shown")):
         places = [
             f"from {stamp(one.start)} to {stamp(one.end)}"
-            + (f' in "{one_line(titles.get(one.media, ""))[:TITLE]}"' if several else "")
+            + (f" in video {order.index(one.media) + 1}" if several else "")
             for one in evidence.moments
             if why in one.why
         ]
@@ -197,11 +208,12 @@ def _last_message(
 ) -> str | list[dict]:
     """The added picture, the evidence in the order of the video, the question; plain text where no picture is."""
     parts: list[dict] = [{"type": "text", "text": ADDED}, {"type": "added"}] if added else []
+    headings = _headings(order, titles)
     text = "<evidence>\n"
     for media in order:
         lines = [(start, 0, write_chapter(one)) for (owner, start), one in taken.chapters.items() if owner == media]
         lines += [(time, 1, write_line(one)) for (owner, one), time in taken.passages.items() if owner == media]
-        text += write_heading(media, titles)
+        text += headings[media]
         text += "".join(line for *_, line in sorted(lines, key=lambda one: one[:2]))
         for owner, frame in shown:
             if owner == media:

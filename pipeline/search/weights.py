@@ -1,9 +1,14 @@
 """Model weights: where they lie, how they are fetched, how they are loaded. The only file that knows transformers.
 
 In: a folder or a Hugging Face name. Out: models ready to run. Does not know what they are run on.
+
+Only weights that cannot hold code are loaded: safetensors, and of PyTorch's own format, which can, the files whose
+content is known. No repository's code is run.
 """
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,9 @@ from pipeline.errors import ModelError
 from pipeline.settings import shown
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the second is what older repositories have, OpenAI's for one
+KNOWN = {  # SHA-256 of a pytorch_model.bin -> where it is published
+    "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f": "openai/clip-vit-base-patch32",
+}
 MINILM_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not seen
 CROSS_ENCODER_TOKENS = 512  # question and text together; what published cross-encoders were trained to read
 HUB_SECONDS = 5.0  # for the first word of the hub
@@ -60,7 +68,9 @@ def load_minilm() -> tuple[Any, Any]:
     folder = get_model_path()
     try:
         # The pooling layer is not used: sentence vectors are means.
-        model = BertModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True).eval()
+        model = BertModel.from_pretrained(
+            folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True
+        ).eval()
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the tokenizers library raises plain Exception
         raise ModelError(
@@ -85,7 +95,7 @@ def load_clip(weights: str) -> tuple[Any, Any, Any, str]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         # From a folder, never by name: by name, transformers asks a service to convert a .bin in the background.
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval().to(device)
+        model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **_as_it_may(folder)).eval().to(device)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         pictures = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # torch, safetensors and tokenizers each raise their own
@@ -112,11 +122,11 @@ def load_cross_encoder(weights: str) -> tuple[Any, Any, int, str]:
 
     _quiet()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    here = {"local_files_only": True, "trust_remote_code": False}  # left open, transformers asks on the terminal
+    here = {"trust_remote_code": False}  # left open, transformers asks on the terminal
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **here)
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, **here
+            folder, dtype=torch.float32, output_loading_info=True, **here, **_as_it_may(folder)
         )
     except Exception as error:  # torch, safetensors and tokenizers each raise their own
         raise ModelError(f"The cross-encoder in {folder} cannot be loaded. Fetch it again, or set RERANKER.") from error
@@ -144,7 +154,7 @@ def _find(weights: str, kind: _Kind) -> Path | None:
     if folder.is_dir():
         lacking = [group for group in kind.needed if not any((folder / name).is_file() for name in group)]
         if not lacking:
-            return folder
+            return _without_code(folder, kind)
         raise ModelError(
             f"{kind.setting} is {weights}, which lacks {', '.join(group[0] for group in lacking)}. "
             f"Give a {kind.name} folder."
@@ -158,7 +168,34 @@ def _find(weights: str, kind: _Kind) -> Path | None:
 
     found = [[try_to_load_from_cache(weights, name) for name in group] for group in kind.needed]
     whole = all(any(isinstance(path, str) for path in group) for group in found)
-    return Path(found[0][0]).parent if whole else None
+    return _without_code(Path(found[0][0]).parent, kind) if whole else None
+
+
+def _without_code(folder: Path, kind: _Kind) -> Path:
+    """The folder, whose weights cannot run code as they are loaded. Raises ModelError for others."""
+    weights = next(folder / name for name in WEIGHTS if (folder / name).is_file())
+    if weights.name == WEIGHTS[1] and _digest(weights, weights.stat().st_mtime_ns) not in KNOWN:
+        raise ModelError(
+            f"{weights} is not loaded: a file of this kind can hold code, and its content is not known here. Give "
+            f"{kind.setting} weights as {WEIGHTS[0]}. Where you trust the file, this makes them of it: python -c "
+            "\"from transformers import AutoModel as M; M.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+        )
+    return folder
+
+
+@lru_cache(maxsize=8)
+def _digest(file: Path, changed: int) -> str:
+    """Its SHA-256; `changed` is when it was (ns), so that a file of half a gigabyte is read once."""
+    try:
+        with open(file, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}. Change its permissions.") from error
+
+
+def _as_it_may(folder: Path) -> dict[str, bool]:
+    """How transformers may load what _without_code let through."""
+    return {"local_files_only": True, "weights_only": True, "use_safetensors": (folder / WEIGHTS[0]).is_file()}
 
 
 def _fetch(weights: str, kind: _Kind) -> Path:
@@ -174,7 +211,7 @@ def _fetch(weights: str, kind: _Kind) -> Path:
             raise ModelError(
                 f"{weights} holds no {kind.name} weights that can be read. Set {kind.setting} to a {kind.name} model."
             )
-        return Path(snapshot_download(weights, allow_patterns=[*kind.fetched, wanted]))
+        return _without_code(Path(snapshot_download(weights, allow_patterns=[*kind.fetched, wanted])), kind)
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         raise ModelError(f"The Hugging Face hub refused {weights} (status {status}). Check {kind.setting}.") from error

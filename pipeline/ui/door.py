@@ -17,18 +17,19 @@ import hashlib
 import hmac
 import html
 import ipaddress
+import json
 import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
-from pipeline.settings import password
+from pipeline.settings import lock
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -106,8 +107,7 @@ def may_enter(users: Collection[str]) -> bool:
         st.markdown("## Chat with your video")
         st.button("Log in", type="primary", icon=":material/login:", on_click=st.login)
         return False
-    email = str(st.user.get("email") or "").lower()
-    if users and (email not in users or st.user.get("email_verified") is False):
+    if not is_welcome(st.user.to_dict(), users):
         st.error("This account is not let in here. Ask whoever runs this page to add it to APP_USERS.")
         st.button("Log out", on_click=st.logout)
         return False
@@ -119,7 +119,7 @@ def person() -> str:
     if has_login():
         who = [str(st.user.get(name) or "") for name in ("iss", "sub", "email")]
         return _digest("\n".join(who[:2] if who[1] else who)).hex()[:32]
-    if not password():
+    if not lock()[0]:
         return ""
     given = st.context.cookies.get(f"{PERSON}-{st.get_option('server.port')}", "")
     return given if _is_person(given) else st.session_state.setdefault("person", secrets.token_hex(16))
@@ -127,6 +127,13 @@ def person() -> str:
 
 def _is_person(text: str) -> bool:
     return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def is_welcome(visitor: Mapping[str, object], users: Collection[str]) -> bool:
+    """Whether what Streamlit's own login says of a visitor is of somebody who is let in."""
+    if not visitor.get("is_logged_in"):
+        return False
+    return not users or (str(visitor.get("email")).lower() in users and visitor.get("email_verified") is not False)
 
 
 class Tries:
@@ -165,8 +172,8 @@ class Tries:
 class Door:
     """Middleware around all that is served.
 
-    password: "" asks for none. login: whether Streamlit's own login is set up. origins: other addresses of the page,
-    such as https://talks.example.org, whose scripts may connect to it.
+    password: "" asks for none. login, users: whether Streamlit's own login is set up, and whom it lets in. origins:
+    other addresses of the page, such as https://talks.example.org, whose scripts may connect to it.
     """
 
     def __init__(
@@ -174,12 +181,14 @@ class Door:
         app: "ASGIApp",
         password: str = "",
         login: bool = False,
+        users: Collection[str] = (),
         origins: Collection[str] = (),
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
-        self._password, self._login, self._origins = bool(password), login, frozenset(origins)
+        self._password, self._login, self._users = bool(password), login, frozenset(users)
+        self._origins = frozenset(origins)
         self._tries = Tries(password, wait)
         self._key = secrets.token_bytes(32)
         self._now = now
@@ -202,7 +211,7 @@ class Door:
             await self._ask(scope, receive, send)
         elif method not in ("GET", "HEAD", "OPTIONS") and not self._is_of_this_page(scope):
             await _say(send, 403, "Another site sent this.", "text/plain")
-        elif method in ("PUT", "POST", "DELETE") and self._login and not _is_logged_in(scope):
+        elif method in ("PUT", "POST", "DELETE") and self._login and not is_welcome(_visitor(scope), self._users):
             await _say(send, 401, "Log in first.", "text/plain")
         else:
             await self._app(scope, receive, send)
@@ -307,14 +316,13 @@ def _cookies(scope: "Scope") -> dict[str, str]:
         return {}
 
 
-def _is_logged_in(scope: "Scope") -> bool:
-    """Whether Streamlit's own login gave this cookie."""
-    from streamlit.web.server.server_util import get_cookie_secret
-    from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+def _visitor(scope: "Scope") -> dict[str, object]:
+    """What the cookie of Streamlit's own login says, where it is genuine: as Streamlit reads it for the page."""
     from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+    from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
 
-    given = _cookies(scope).get(USER_COOKIE_NAME, "")
-    return decode_signed_value(get_cookie_secret(), USER_COOKIE_NAME, given) is not None
+    given = _get_signed_cookie_with_chunks(_cookies(scope), USER_COOKIE_NAME)
+    return json.loads(given) if given else {}
 
 
 def _header(scope: "Scope", name: bytes) -> str:

@@ -20,6 +20,7 @@ from pipeline.types import Media
 
 STATES = {"ok": ":green[:material/check_circle:]", "off": ":gray[:material/do_not_disturb_on:]"}
 BROKEN = ":red[:material/error:]"
+ICON = Path(__file__).with_name("icon.svg").read_text()  # a sign by its name would be fetched from elsewhere
 LOOK = Path(__file__).with_name("page.css")
 ALL = "all"  # in the address: the whole library is asked
 

@@ -70,6 +70,7 @@ def watch(app: Pipeline, open: Open) -> None:
 def player(app: Pipeline, media: Media) -> Playable | None:
     """Draw the player, or why there is none."""
     where = place(media.id)
+    at = min(where.seconds, media.length)  # a link may name any time
     if noun(media) == "transcript":
         st.info("A transcript: there is no video to play.", icon=":material/subtitles:")
         return None
@@ -82,7 +83,7 @@ def player(app: Pipeline, media: Media) -> Playable | None:
         return None
     try:
         with st.spinner("Preparing the player…"):
-            playing = app.playable(media, where.seconds)
+            playing = app.playable(media, at)
     except PipelineError as error:  # what cannot be played can still be asked
         st.warning(neutralise(str(error)), icon=":material/warning:")
         return None
@@ -90,7 +91,7 @@ def player(app: Pipeline, media: Media) -> Playable | None:
     has_words = any(p.kind in SPOKEN for p in media.passages)
     st.video(
         str(playing.path),
-        start_time=max(0, int(where.seconds - playing.offset)),
+        start_time=max(0, int(at - playing.offset)),
         subtitles=str(transcript) if has_words and playing.whole else None,
         autoplay=where.plays,
         alt=media.title,

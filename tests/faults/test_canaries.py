@@ -1,0 +1,26 @@
+"""No key gets out: the short form of canaries.py, in this process."""
+
+import pytest
+from faults import canaries
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return canaries.inside(tmp_path_factory.mktemp("canaries"), canaries.SHORT, each=6)
+
+
+def test_no_key_is_found_on_any_surface_after_any_fault(rows):
+    print(f"\n{canaries.table(rows)}")
+    assert not [one for row in rows for one in row.found]
+    assert all(row.searched for row in rows[:5])
+
+
+def test_a_key_that_is_logged_is_masked(tmp_path):
+    assert not canaries.masked_log(tmp_path).found
+
+
+def test_a_canary_would_be_found():
+    """The search itself, whole or in part, and the password of user:password."""
+    for name, key in canaries.CANARIES.items():
+        assert canaries.canaries_in(f"... {key} ...") == {name}
+        assert canaries.canaries_in(f"... {key.rpartition(':')[2][:20]}*** ...") == {name}
