@@ -28,7 +28,7 @@ from pipeline.workflow import Pipeline
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
-    return build()
+    return build().take_up()
 
 
 def main() -> None:

@@ -292,7 +292,9 @@ def test_what_was_begun_waits_a_week_to_be_gone_on_with_while_its_source_is_ther
     begun(data_dir, "d" * 32, tmp_path / "film.mp4")  # anew, and there is nothing any more that it would replace
     sweep(data_dir)
     assert list(data_dir.iterdir()) == [waiting]
-    assert folder.broken_off(data_dir) == [(tmp_path / "film.mp4", False)]
+    assert folder.broken_off(data_dir) == [(tmp_path / "film.mp4", False, "")]
+    folder.put_off(data_dir, tmp_path / "film.mp4")
+    assert folder.broken_off(data_dir) == []
     (waiting / "frames").mkdir()
     folder.begin(waiting, tmp_path / "film.mp4", "0.2")
     assert (waiting / "frames").exists()

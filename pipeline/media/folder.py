@@ -296,20 +296,37 @@ def _is_waiting(folder: Path) -> bool:
     return time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < FORGOTTEN
 
 
-def broken_off(data_dir: Path) -> list[tuple[Path, bool]]:
-    """(source, whether it was read anew) of each reading that was begun and is gone on with by nobody.
+def broken_off(data_dir: Path) -> list[tuple[Path, bool, str]]:
+    """Each reading that was begun and is gone on with by nobody: (source, whether it was read anew, id or "").
+
+    The id where there is something to ask about. Without those that were put off. Raises StorageError.
+    """
+    found = []
+    for folder, begun in _all_begun(data_dir):
+        home = data_dir / folder.name.removeprefix(".reading-")
+        if "put_off" not in begun and not is_held(folder) and os.path.exists(begun["source"]):
+            media_id = home.name if (home / RECORD).exists() else ""
+            found.append((Path(begun["source"]), folder != home, media_id))
+    return found
+
+
+def put_off(data_dir: Path, source: Path) -> None:
+    """Someone took note that the reading of a source broke off: it is gone on with only when it is read again.
 
     Raises StorageError.
     """
-    found = []
+    for folder, begun in _all_begun(data_dir):
+        if begun["source"] == str(source) and not is_held(folder):
+            write_whole(folder / BEGUN, json.dumps(begun | {"put_off": True}))
+
+
+def _all_begun(data_dir: Path) -> list[tuple[Path, dict]]:
     with storage_errors(data_dir):
-        for folder in sorted(data_dir.iterdir()):
-            left = _LEFT_OVER.fullmatch(folder.name)
-            if record.ID.fullmatch(folder.name) or (left and left["what"] == "reading"):
-                begun = _begun(folder)
-                if begun and not is_held(folder) and os.path.exists(begun["source"]):
-                    found.append((Path(begun["source"]), bool(left)))
-    return found
+        every = [(folder, _LEFT_OVER.fullmatch(folder.name)) for folder in sorted(data_dir.iterdir())]
+    folders = [
+        folder for folder, left in every if record.ID.fullmatch(folder.name) or (left and left["what"] == "reading")
+    ]
+    return [(folder, begun) for folder in folders if (begun := _begun(folder))]
 
 
 def _move_away(folder: Path, what: str) -> Path | None:
