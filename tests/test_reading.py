@@ -1,6 +1,9 @@
 """Reading that holds nobody up: it is asked about before it is done, goes on where it stopped, waits its turn."""
 
 import io
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -134,6 +137,26 @@ def test_a_page_says_what_broke_off_and_goes_on_with_it(hearing, talk, monkeypat
     app.close()
     assert not build(hearing).take_up().readings
     assert (hearing.data_dir / identify(talk) / "frames").exists()  # kept for whoever reads it again
+
+
+def test_a_worker_ends_with_its_parent_and_lets_go_of_the_folder():
+    code = """if True:
+        import sys, threading, time
+        from pipeline.worker import _die_with_parent
+        threading.Thread(target=_die_with_parent, args=(sys.stdin,), daemon=True).start()
+        print("reads", flush=True)
+        time.sleep(60)
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert worker.stdout.readline() == b"reads\n"
+    worker.stdin.close()  # as when the parent is killed
+    assert worker.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_a_transcript_is_cancelled_too(settings, tmp_path):
