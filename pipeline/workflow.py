@@ -110,6 +110,7 @@ class Pipeline:
         return self._read(path, again, report, lambda media_id: None, Worker(path, self.settings, again))
 
     def _read(self, path: Path, again: bool, report: Report, ready: Ready, worker: Worker) -> Media:
+        folders.require(self.settings.data_dir)
         try:
             if subtitles.is_subtitles(path):  # nothing is decoded, so nothing can crash
                 return read_here(path, self.settings, again, worker.while_wanted(report), ready)
@@ -126,6 +127,7 @@ class Pipeline:
     def start(self, path: str | Path, again: bool = False) -> Reading:
         """Ingest in the background, one source after another. The same path twice is one reading."""
         path = _absolute(path)
+        folders.require(self.settings.data_dir)
         return self._queue.add(path, again, self._worker(path, again))
 
     def take_up(self) -> "Pipeline":
@@ -160,6 +162,7 @@ class Pipeline:
 
     def upload(self, name: str, content: BinaryIO) -> Path:
         """Store an uploaded file below the data folder and return its path. The name is only a hint."""
+        folders.require(self.settings.data_dir)
         return uploads.store(self.settings.data_dir, name, content)
 
     # -- the library

@@ -333,6 +333,24 @@ def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
     assert list_media(data_dir) == ([kept], [])
 
 
+def test_a_folder_that_cannot_be_replaced_stays(data_dir, monkeypatch):
+    kept = keep(data_dir)
+    (data_dir / ID / "chat.json").write_text("asked")
+    take_along, times = folder._take_along, []
+
+    def full(old, new):
+        times.append(old)
+        if len(times) == 2:  # the old one is out of the way
+            raise StorageError("The disk is full")
+        take_along(old, new)
+
+    monkeypatch.setattr(folder, "_take_along", full)
+    with pytest.raises(StorageError, match="full"):
+        keep(data_dir, title="second")
+    assert list_media(data_dir) == ([kept], [])
+    assert (data_dir / ID / "chat.json").read_text() == "asked"
+
+
 def test_what_was_removed_is_not_put_back_from_what_a_killed_reading_left(data_dir):
     stored = uploads.store(data_dir, "a.mp4", io.BytesIO(b"film"))
     media_id = stored.parent.name

@@ -16,6 +16,7 @@ Knows not how a source is read, nor what a vector is.
 
 import errno
 import json
+import logging
 import os
 import re
 import secrets
@@ -35,6 +36,8 @@ from pipeline.types import SPOKEN, Media
 
 RECORD, BEGUN = record.FILE, "begun.json"
 FORGOTTEN = 7 * 24 * 3600  # s after which what was begun is no longer waited for
+
+log = logging.getLogger(__name__)
 
 _LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})(?:-[0-9a-f]+)*")
 
@@ -135,13 +138,18 @@ def _with_sentences(media: Media, folder: Path) -> Media:
     return replace(media, passages=tuple(sorted([*sentences, *others], key=lambda p: (p.start, p.kind))))
 
 
-def media_folders(data_dir: Path) -> list[Path]:
-    """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
-    found = []
-    if not data_dir.is_dir():  # it was there when the app began: an empty library would be a lie
+def require(data_dir: Path) -> None:
+    """StorageError where the library is gone, which was there when the app began: an empty one would be a lie."""
+    if not data_dir.is_dir():
         raise StorageError(
             f"The data folder {data_dir} is gone. Put it back, or connect its disk: nothing else needs to be done."
         )
+
+
+def media_folders(data_dir: Path) -> list[Path]:
+    """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
+    found = []
+    require(data_dir)
     with storage_errors(data_dir):
         for folder in data_dir.iterdir():
             if record.ID.fullmatch(folder.name):
@@ -198,9 +206,9 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
                     _take_along(old, staging)  # what was said meanwhile
                 os.rename(staging, target)
                 installed = True
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 # Not empty: another process installed the same media just now, and the last one stays.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if getattr(error, "errno", None) not in (errno.ENOTEMPTY, errno.EEXIST):
                     if old:
                         os.rename(old, target)
                     raise
@@ -265,12 +273,17 @@ def sweep(data_dir: Path) -> None:
                     with suppress(StorageError):
                         delete(path)
                 elif not list(data_dir.glob(f".trash-{home.name}-*")):  # else it is being removed just now
-                    with suppress(FileNotFoundError):
+                    try:
                         os.rename(path, home)
+                    except FileNotFoundError:
+                        continue  # whose it is has just deleted it
+                    except OSError as error:  # a disk that is read-only; it hides no other
+                        log.warning("%s was not put back to %s: %s", path, home, error)
             elif left or (record.ID.fullmatch(path.name) and path.is_dir()):
                 _sweep_one(path, home)
+    with suppress(StorageError):
         disk.sweep(data_dir)
-    uploads.sweep(data_dir)
+        uploads.sweep(data_dir)
 
 
 def _sweep_one(folder: Path, home: Path) -> None:

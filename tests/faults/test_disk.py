@@ -127,13 +127,22 @@ def test_a_data_folder_that_goes_and_comes_back_needs_no_restart(settings, talk)
     app = build(settings)
     assert app.find("volcanoes").moments
     settings.data_dir.rename(settings.data_dir.with_name("away"))
-    for use in (app.list, lambda: app.find("volcanoes"), lambda: app.get(media.id), app.reindex):
+    for use in (
+        app.list,
+        app.reindex,
+        lambda: app.find("volcanoes"),
+        lambda: app.get(media.id),
+        lambda: app.ingest(talk),
+        lambda: app.start(talk),
+        lambda: app.upload("film.mp4", io.BytesIO(b"film")),
+    ):
         with said("gone"):
             use()
     conversation = None
     with said("gone|cannot be used"):
         conversation = app.talk(media.id)
     assert conversation is None
+    assert not settings.data_dir.exists()  # no other library is begun in its place
     settings.data_dir.with_name("away").rename(settings.data_dir)
     assert app.find("volcanoes").moments
     assert app.talk(media.id).ask("volcanoes")
