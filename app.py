@@ -34,7 +34,7 @@ ENV = Path(__file__).with_name(".env")
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
-    return build()
+    return build().take_up()
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import logging
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -207,6 +208,9 @@ def _list(pipeline: Pipeline, options: argparse.Namespace) -> int:
             _say(_summary(one))
     for problem in problems:
         _say(f"warning: {problem}", file=sys.stderr)
+    for path, again, _ in pipeline.broken_off():
+        command = f"python -m pipeline ingest{' --again' if again else ''} {shlex.quote(str(path))}"
+        _note(f"reading {path.name} broke off; to go on where it stopped: {command}")
     if not media and not options.json:
         _say("No videos yet. `python -m pipeline ingest PATH` reads one.")
     return 0

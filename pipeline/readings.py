@@ -1,6 +1,7 @@
 """Sources that wait to be read, one after another; each shows how far it is, and ends when asked.
 
-In: paths, and what reads one of them. Out: Readings, which a page polls from any thread. Knows not how a source is
+In: paths, and what reads one of them. Out: Readings, which a page polls from any thread. What has not ended when the
+app does is gone on with by the next one, once; what ended two of them waits for a person. Knows not how a source is
 read.
 """
 
@@ -10,9 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import PipelineError, ReadingCancelled
+from pipeline.errors import PipelineError, ReadingCancelled, StorageError
 from pipeline.types import Progress
+from pipeline.waiting import Waiting, Wanted
 from pipeline.worker import Worker
+
+TRIES = 2  # runs of the app that a reading may end before it waits for a person
+GOES_ON = "Reading {} broke off when the app ended. It goes on."
+TWICE = (
+    "Reading {} broke off again when the app ended, and may be what ends it. "
+    "What was read is kept: go on whenever you like."
+)
+BROKE_OFF = "{} was not read to its end. What was read is kept: go on whenever you like."
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +36,8 @@ class Reading:
     worker: Worker  # reads it, once its turn has come
     queue: "Readings" = field(repr=False)
     progress: dict[str, Progress] = field(default_factory=dict)  # the last of each step, that of the present step last
+    note: str = ""  # what became of it in a run of the app before, in words a person reads
+    begun: int = 0  # how many runs of the app have begun it, this one included
     media_id: str = ""  # set as soon as it can be asked about, which may be long before it is done
     error: PipelineError | None = None  # set when failed
     cancelled: bool = False  # set when it was ended by cancel()
@@ -38,6 +50,7 @@ class Reading:
 
     def cancel(self) -> None:
         """End it at once, or take it out of the queue. What was read is kept; read again, it goes on from there."""
+        self.note = ""
         self.queue.cancel(self)
 
     def forget(self) -> None:
@@ -53,28 +66,88 @@ class Reading:
 class Readings:
     """The queue."""
 
-    def __init__(self, read: Callable[[Reading], None], drop: Callable[[Reading], None]) -> None:
-        """`read` reads one source, raising PipelineError; `drop` is told of what came to nothing, once forgotten."""
+    def __init__(
+        self, read: Callable[[Reading], None], drop: Callable[[Reading], None], waiting: Waiting | None = None
+    ) -> None:
+        """`read` reads one source, raising PipelineError; `drop` is told of what came to nothing, once forgotten.
+
+        `waiting` keeps the queue over the end of the app; without, it ends with it.
+        """
         self.by_path: dict[str, Reading] = {}  # the last of each path
-        self._read, self._drop = read, drop
+        self._read, self._drop, self._kept = read, drop, waiting
         self._lock = threading.Lock()  # of the three below
         self._waiting: list[Reading] = []
         self._present: Reading | None = None
         self._thread: threading.Thread | None = None
 
+    def take_up(self, worker_of: Callable[[Path, bool], Worker]) -> None:
+        """Go on with what an app that ended has left to be read. Raises StorageError."""
+        for one in self._kept.take_over() if self._kept else ():
+            path = Path(one.path)
+            reading = Reading(path, one.again, worker_of(path, one.again), self, begun=one.begun)
+            if one.begun >= TRIES:
+                self.show_broken_off(reading, TWICE)
+                continue
+            reading.note = GOES_ON.format(path.name) if one.begun else ""
+            reading.show(Progress("waiting", 0.0))
+            with self._lock:
+                self.by_path[one.path] = reading
+                self._waiting.append(reading)
+        with self._lock:
+            self._keep()  # only now: killed before, the next one takes all of it up
+            self._start()
+
     def add(self, path: Path, again: bool, worker: Worker) -> Reading:
-        """Put a source at the end of the queue. The same path twice is one reading, until that is done."""
+        """Put a source at the end of the queue. The same path twice is one reading, until that is done.
+
+        Raises StorageError.
+        """
         with self._lock:
             there = self.by_path.get(str(path))
             if there and not there.done:
                 return there
-            reading = self.by_path[str(path)] = Reading(path, again, worker, self)
+            reading = Reading(path, again, worker, self)
             reading.show(Progress("waiting", 0.0))
             self._waiting.append(reading)
-            if not self._thread:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="reading sources")
-                self._thread.start()
+            try:
+                self._keep()
+            except StorageError:
+                self._waiting.remove(reading)
+                raise
+            self.by_path[str(path)] = reading
+            self._start()
         return reading
+
+    def show_broken_off(self, reading: Reading, note: str) -> None:
+        """Show a reading that waits for a person to go on with it."""
+        reading.note = note.format(reading.path.name)
+        reading.show(Progress("waiting", 0.0))
+        reading.cancelled = reading.done = True
+        with self._lock:
+            self.by_path.setdefault(str(reading.path), reading)
+
+    def close(self) -> None:
+        """Let go of what is kept of the queue: what has not ended is the next app's."""
+        if self._kept:
+            self._kept.close()
+
+    def _start(self) -> None:
+        """With the lock: let the thread run, where there is something to read."""
+        if self._waiting and not self._thread:
+            self._thread = threading.Thread(target=self._run, daemon=True, name="reading sources")
+            self._thread.start()
+
+    def _keep(self) -> None:
+        """With the lock: keep what has not ended. Raises StorageError."""
+        if self._kept:
+            every = [self._present, *self._waiting] if self._present else self._waiting
+            self._kept.keep([Wanted(str(one.path), one.again, one.begun) for one in every])
+
+    def _keep_or_say(self) -> None:
+        try:
+            self._keep()
+        except StorageError as error:  # it is read all the same
+            log.warning("What waits to be read is not kept: %s", error)
 
     def before(self, reading: Reading) -> int:
         """How many sources are read before this one."""
@@ -89,6 +162,7 @@ class Readings:
             is_waiting = reading in self._waiting
             if is_waiting:
                 self._waiting.remove(reading)
+                self._keep_or_say()
         if is_waiting:
             reading.cancelled = reading.done = True
         else:
@@ -108,6 +182,9 @@ class Readings:
         while True:
             with self._lock:
                 self._present = self._waiting.pop(0) if self._waiting else None
+                if self._present:
+                    self._present.begun += 1
+                self._keep_or_say()
                 if not self._present:
                     self._thread = None
                     return

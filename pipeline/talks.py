@@ -227,7 +227,13 @@ class Talk:
         if self._closed:
             return
         try:
-            write_whole(self._file, exchange.dump(self.exchanges))
+            try:
+                write_whole(self._file, exchange.dump(self.exchanges))
+            except StorageError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+                # The folder was replaced in this very moment, by one that was read anew; or it is gone.
+                write_whole(self._file, exchange.dump(self.exchanges))
             self._drop_pictures()
             self.problem = ""
         except StorageError as error:

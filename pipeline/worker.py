@@ -5,6 +5,7 @@ that there is something to ask about. The child takes one JSON job on standard i
 It never opens the vector store, so any number of workers can run beside the process that holds it.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -52,9 +53,10 @@ class Worker:
                 raise self._was_cancelled()
             self._process = self._started()
         try:
-            # The settings go through a pipe: they hold keys, and a command line can be read by every user.
-            with self._process.stdin as stdin:
-                stdin.write(self._job)
+            # The settings go through a pipe: they hold keys, and a command line can be read by every user. It stays
+            # open, since its end tells the child that this process has died.
+            self._process.stdin.write(f"{self._job}\n")
+            self._process.stdin.flush()
             for line in self._process.stdout:
                 said = json.loads(line)
                 if "media" in said:
@@ -69,6 +71,8 @@ class Worker:
             pass  # it died before it read its job, or in the middle of a line: said below
         finally:
             self._stop()
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         if self._cancelled:
             raise self._was_cancelled()
         raise ReadingStopped(
@@ -138,7 +142,8 @@ def main(job_file: TextIO, answers: TextIO) -> int:
         answers.write(json.dumps(value) + "\n")
         answers.flush()
 
-    job = json.load(job_file)
+    job = json.loads(job_file.readline())
+    threading.Thread(target=_die_with_parent, args=(job_file,), daemon=True, name="parent").start()
     try:
         settings = Settings(**job["settings"])
         logs.keep_out(settings.secrets)
@@ -154,6 +159,15 @@ def main(job_file: TextIO, answers: TextIO) -> int:
         return 1
     say({"media": media.id})
     return 0
+
+
+def _die_with_parent(job_file: TextIO) -> None:
+    """Nobody waits for this any more, and who goes on with it finds the folder held as long as it lives."""
+    while os.read(job_file.fileno(), 1):  # not read(): at exit, that would still hold the file
+        pass
+    if os.name == "posix":
+        os.killpg(0, signal.SIGKILL)  # with whatever it started; the parent is in another group
+    os._exit(1)
 
 
 def serve() -> None:

@@ -34,7 +34,7 @@ from pipeline.finding import Lists
 from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
 from pipeline.playing import Playable, Player
-from pipeline.readings import Reading, Readings
+from pipeline.readings import BROKE_OFF, Reading, Readings
 from pipeline.search import embeddings, late, moments, rerank, vectors
 from pipeline.search.index import Index
 from pipeline.search.moments import Fusion
@@ -43,6 +43,7 @@ from pipeline.steps import divide, embed
 from pipeline.steps import read as read_here
 from pipeline.talks import Talk
 from pipeline.types import Estimate, Evidence, Frame, Media, Progress, Turn
+from pipeline.waiting import Waiting
 from pipeline.worker import Worker
 
 Report = Callable[[Progress], None]
@@ -63,7 +64,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._queue = Readings(self._read_next, self._drop)
+        self._queue = Readings(self._read_next, self._drop, Waiting(settings.data_dir))
         self._index: Index | None = None
         self._opening = threading.Lock()
         self._syncing = threading.Lock()
@@ -116,6 +117,7 @@ class Pipeline:
         return self._read(path, again, report, lambda media_id: None, Worker(path, self.settings, again))
 
     def _read(self, path: Path, again: bool, report: Report, ready: Ready, worker: Worker) -> Media:
+        folders.require(self.settings.data_dir)
         try:
             if subtitles.is_subtitles(path):  # nothing is decoded, so nothing can crash
                 return read_here(path, self.settings, again, worker.while_wanted(report), ready)
@@ -132,7 +134,27 @@ class Pipeline:
     def start(self, path: str | Path, again: bool = False) -> Reading:
         """Ingest in the background, one source after another. The same path twice is one reading."""
         path = _absolute(path)
-        return self._queue.add(path, again, Worker(path, self.settings, again))
+        folders.require(self.settings.data_dir)
+        return self._queue.add(path, again, self._worker(path, again))
+
+    def take_up(self) -> "Pipeline":
+        """Go on with what an app that ended had left to be read, once by itself; show what waits for a person.
+
+        For a page, which stays to read it. Returns the library itself. Raises StorageError.
+        """
+        waiting = self.broken_off()
+        self._queue.take_up(self._worker)
+        for path, again, media_id in waiting:  # unless it is gone on with by now
+            reading = Reading(path, again, self._worker(path, again), self._queue, media_id=media_id)
+            self._queue.show_broken_off(reading, BROKE_OFF)
+        return self
+
+    def _worker(self, path: Path, again: bool) -> Worker:
+        return Worker(path, self.settings, again)
+
+    def broken_off(self) -> Sequence[tuple[Path, bool, str]]:
+        """What nobody goes on with: (source, whether it was read anew, id of what can be asked about so far or "")."""
+        return folders.broken_off(self.settings.data_dir)
 
     def _read_next(self, reading: Reading) -> None:
         def ready(media_id: str) -> None:
@@ -143,9 +165,11 @@ class Pipeline:
 
     def _drop(self, reading: Reading) -> None:
         uploads.discard(self.settings.data_dir, reading.path)  # unless there is something to ask about
+        folders.put_off(self.settings.data_dir, reading.path)
 
     def upload(self, name: str, content: BinaryIO) -> Path:
         """Store an uploaded file below the data folder and return its path. The name is only a hint."""
+        folders.require(self.settings.data_dir)
         return uploads.store(self.settings.data_dir, name, content)
 
     # -- the library
@@ -456,6 +480,7 @@ class Pipeline:
         """End what is being answered, and let go of the vector store, so that another process can open it."""
         for talk in list(self._talks.values()):
             talk.stop()
+        self._queue.close()
         with self._opening:
             if self._index:
                 self._index.close()

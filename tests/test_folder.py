@@ -292,7 +292,9 @@ def test_what_was_begun_waits_a_week_to_be_gone_on_with_while_its_source_is_ther
     begun(data_dir, "d" * 32, tmp_path / "film.mp4")  # anew, and there is nothing any more that it would replace
     sweep(data_dir)
     assert list(data_dir.iterdir()) == [waiting]
-    assert folder.broken_off(data_dir) == [(tmp_path / "film.mp4", False)]
+    assert folder.broken_off(data_dir) == [(tmp_path / "film.mp4", False, "")]
+    folder.put_off(data_dir, tmp_path / "film.mp4")
+    assert folder.broken_off(data_dir) == []
     (waiting / "frames").mkdir()
     folder.begin(waiting, tmp_path / "film.mp4", "0.2")
     assert (waiting / "frames").exists()
@@ -329,6 +331,24 @@ def test_killed_in_the_middle_of_replacing_the_old_one_comes_back(data_dir):
     assert list_media(data_dir)[0] == []
     sweep(data_dir)
     assert list_media(data_dir) == ([kept], [])
+
+
+def test_a_folder_that_cannot_be_replaced_stays(data_dir, monkeypatch):
+    kept = keep(data_dir)
+    (data_dir / ID / "chat.json").write_text("asked")
+    take_along, times = folder._take_along, []
+
+    def full(old, new):
+        times.append(old)
+        if len(times) == 2:  # the old one is out of the way
+            raise StorageError("The disk is full")
+        take_along(old, new)
+
+    monkeypatch.setattr(folder, "_take_along", full)
+    with pytest.raises(StorageError, match="full"):
+        keep(data_dir, title="second")
+    assert list_media(data_dir) == ([kept], [])
+    assert (data_dir / ID / "chat.json").read_text() == "asked"
 
 
 def test_what_was_removed_is_not_put_back_from_what_a_killed_reading_left(data_dir):

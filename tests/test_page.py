@@ -1,5 +1,7 @@
 """The page, driven without a browser: what a person reads and clicks in every state."""
 
+import contextlib
+import json
 import re
 import shutil
 import threading
@@ -157,6 +159,26 @@ def test_another_page_shows_what_is_being_read(adding, film):
     assert "**biology.mp4**" in text(later)
     named(adding, "Cancel").click().run()
     settle(adding)
+
+
+def test_what_broke_off_when_the_app_ended_is_said_and_gone_on_with(page, film, settings, tmp_path, monkeypatch):
+    (tmp_path / "talk.srt").write_text(SUBTITLES)
+    with contextlib.suppress(KeyboardInterrupt):  # by a command that was stopped
+        read_here(film, settings, lambda progress: (_ for _ in ()).throw(KeyboardInterrupt))
+    left = settings.data_dir / ".queue-1"  # by a page that was killed
+    left.mkdir()
+    (left / "readings.json").write_text(json.dumps([{"path": f"{tmp_path}/talk.srt", "again": False, "begun": 1}]))
+    gate = threading.Event()
+    read = Pipeline._read_next
+    monkeypatch.setattr(Pipeline, "_read_next", lambda *one: gate.wait(60) and read(*one))
+    page.run()
+    assert "Reading talk.srt broke off when the app ended. It goes on." in text(page)
+    assert "biology.mp4 was not read to its end." in text(page)
+    assert named(page, "Go on")
+    gate.set()
+    settle(page)
+    assert "Read." in text(page)
+    assert not left.exists()
 
 
 def test_a_video_whose_pictures_could_not_be_described_opens_and_says_so(library, page, film, monkeypatch):

@@ -1,7 +1,11 @@
 """Reading that holds nobody up: it is asked about before it is done, goes on where it stopped, waits its turn."""
 
 import io
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +24,9 @@ from pipeline.media.video import identify
 from pipeline.readings import Reading, Readings
 from pipeline.settings import Settings
 from pipeline.types import Progress
+from pipeline.waiting import Waiting
 from pipeline.worker import Worker
+from pipeline.workflow import Pipeline
 
 Report = Callable[[Progress], None]
 
@@ -68,6 +74,89 @@ def test_a_row_that_was_put_off_the_list_late_takes_no_new_reading_along():
     assert readings.by_path["/talk.mp4"] is new
     assert not dropped
     gate.set()
+
+
+def test_the_queue_outlives_the_app_and_what_ends_it_twice_waits_for_a_person(tmp_path):
+    never = threading.Event()  # an app that is killed reads for ever: nothing of it is told that it ended
+
+    def run() -> tuple[Readings, Waiting, list[str]]:
+        waiting = Waiting(tmp_path)
+        begun: list[str] = []
+        app = Readings(lambda reading: begun.append(reading.path.name) or never.wait(60), lambda reading: None, waiting)
+        app.take_up(lambda path, again: None)
+        return app, waiting, begun
+
+    first, kept, begun = run()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        first.add(tmp_path / name, name == "b.mp4", None)
+    first.by_path[str(tmp_path / "c.mp4")].cancel()
+    second, other, _ = run()
+    assert not second.by_path  # the first one lives
+    other.close()
+    wait_for(lambda: begun == ["a.mp4"])
+    kept.close()  # killed
+
+    second, kept, begun = run()
+    wait_for(lambda: begun == ["a.mp4"])
+    goes_on, waits = second.by_path.values()
+    assert (goes_on.note, waits.note) == ("Reading a.mp4 broke off when the app ended. It goes on.", "")
+    assert (waits.path.name, waits.again, waits.queued) == ("b.mp4", True, 1)
+    kept.close()  # killed again
+
+    third, kept, begun = run()
+    wait_for(lambda: begun == ["b.mp4"])
+    broken = third.by_path[str(tmp_path / "a.mp4")]
+    assert broken.done
+    assert "again" in broken.note
+    kept.close()
+
+    fourth, kept, _ = run()
+    assert [path.name for path in map(Path, fourth.by_path)] == ["b.mp4"]
+    kept.close()
+    never.set()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.005)
+    assert condition()
+
+
+def test_a_page_says_what_broke_off_and_goes_on_with_it(hearing, talk, monkeypatch):
+    with pytest.raises(Killed):
+        read_here(talk, hearing, kill_at("frames", 0.5))  # by a command, say
+    read = []
+    monkeypatch.setattr(Pipeline, "_read_next", lambda self, reading: read.append(reading.path))
+    app = build(hearing).take_up()
+    (shown,) = app.readings.values()
+    assert (shown.path, shown.done, shown.again) == (talk, True, False)
+    assert "was not read to its end" in shown.note
+    assert not read  # a person may have cancelled it: only a click goes on
+    shown.forget()
+    app.close()
+    assert not build(hearing).take_up().readings
+    assert (hearing.data_dir / identify(talk) / "frames").exists()  # kept for whoever reads it again
+
+
+def test_a_worker_ends_with_its_parent_and_lets_go_of_the_folder():
+    code = """if True:
+        import sys, threading, time
+        from pipeline.worker import _die_with_parent
+        threading.Thread(target=_die_with_parent, args=(sys.stdin,), daemon=True).start()
+        print("reads", flush=True)
+        time.sleep(60)
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert worker.stdout.readline() == b"reads\n"
+    worker.stdin.close()  # as when the parent is killed
+    assert worker.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_a_transcript_is_cancelled_too(settings, tmp_path):

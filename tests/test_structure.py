@@ -28,10 +28,10 @@ HEAVY = {
 }
 PAGE = ("app", "pipeline.ui")  # the screen: Streamlit is its language, so it stands at the top of its files
 TOP = (  # what puts the rooms together
-    "pipeline.workflow", "pipeline.readings", "pipeline.steps", "pipeline.worker", "pipeline.pace", "pipeline.estimate",
-    "pipeline.finding", "pipeline.looking", "pipeline.matching", "pipeline.talks", "pipeline.playing",
-    "pipeline.doctor", "pipeline.evaluate", "pipeline.questions", "pipeline.metrics", "pipeline.tables",
-    "pipeline.logs", "pipeline.__main__",
+    "pipeline.workflow", "pipeline.readings", "pipeline.waiting", "pipeline.steps", "pipeline.worker", "pipeline.pace",
+    "pipeline.estimate", "pipeline.finding", "pipeline.looking", "pipeline.matching", "pipeline.talks",
+    "pipeline.playing", "pipeline.doctor", "pipeline.evaluate", "pipeline.questions", "pipeline.metrics",
+    "pipeline.tables", "pipeline.logs", "pipeline.__main__",
 )  # fmt: skip
 
 

@@ -113,6 +113,25 @@ def test_the_index_is_made_anew_from_the_folders(library):
     assert library.find("pigment").moments == before
 
 
+def test_one_damaged_folder_keeps_no_other_from_being_made_anew_and_is_named(library, tmp_path):
+    transcript = tmp_path / "second.srt"
+    transcript.write_text(SUBTITLES.replace("volcanoes", "glaciers"))
+    second = library.ingest(transcript)
+    for file in (library.folder(second.id) / "vectors").iterdir():
+        file.unlink()
+        file.symlink_to(file.name)  # a link that leads nowhere: it can be neither read nor written
+    damaged = library.settings.data_dir / ("d" * 32)
+    damaged.mkdir()
+    (damaged / "media.json").write_text("{")
+    count, problems = library.reindex()
+    assert count == 1
+    assert sorted("d" * 32 in one for one in problems) == [False, True]
+    assert any(second.id in one for one in problems)
+    evidence = library.find("volcanoes")
+    assert evidence.moments
+    assert any("Not searched" in note and second.id in note for note in evidence.notes)
+
+
 def test_a_second_process_reads_while_the_first_holds_the_index(library, tmp_path):
     first = only(library)
     library.find("volcanoes")  # this process holds Milvus Lite now

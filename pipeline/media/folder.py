@@ -16,6 +16,7 @@ Knows not how a source is read, nor what a vector is.
 
 import errno
 import json
+import logging
 import os
 import re
 import secrets
@@ -35,6 +36,8 @@ from pipeline.types import SPOKEN, Media
 
 RECORD, BEGUN = record.FILE, "begun.json"
 FORGOTTEN = 7 * 24 * 3600  # s after which what was begun is no longer waited for
+
+log = logging.getLogger(__name__)
 
 _LEFT_OVER = re.compile(r"\.(?P<what>reading|old|trash)-(?P<id>[0-9a-f]{32})(?:-[0-9a-f]+)*")
 
@@ -135,13 +138,18 @@ def _with_sentences(media: Media, folder: Path) -> Media:
     return replace(media, passages=tuple(sorted([*sentences, *others], key=lambda p: (p.start, p.kind))))
 
 
-def media_folders(data_dir: Path) -> list[Path]:
-    """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
-    found = []
-    if not data_dir.is_dir():  # it was there when the app began: an empty library would be a lie
+def require(data_dir: Path) -> None:
+    """StorageError where the library is gone, which was there when the app began: an empty one would be a lie."""
+    if not data_dir.is_dir():
         raise StorageError(
             f"The data folder {data_dir} is gone. Put it back, or connect its disk: nothing else needs to be done."
         )
+
+
+def media_folders(data_dir: Path) -> list[Path]:
+    """The folders of all media that can be asked about, newest first, damaged or not. Raises StorageError."""
+    found = []
+    require(data_dir)
     with storage_errors(data_dir):
         for folder in data_dir.iterdir():
             if record.ID.fullmatch(folder.name):
@@ -198,9 +206,9 @@ def install(staging: Path, data_dir: Path, media_id: str) -> Path:
                     _take_along(old, staging)  # what was said meanwhile
                 os.rename(staging, target)
                 installed = True
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 # Not empty: another process installed the same media just now, and the last one stays.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if getattr(error, "errno", None) not in (errno.ENOTEMPTY, errno.EEXIST):
                     if old:
                         os.rename(old, target)
                     raise
@@ -265,12 +273,17 @@ def sweep(data_dir: Path) -> None:
                     with suppress(StorageError):
                         delete(path)
                 elif not list(data_dir.glob(f".trash-{home.name}-*")):  # else it is being removed just now
-                    with suppress(FileNotFoundError):
+                    try:
                         os.rename(path, home)
+                    except FileNotFoundError:
+                        continue  # whose it is has just deleted it
+                    except OSError as error:  # a disk that is read-only; it hides no other
+                        log.warning("%s was not put back to %s: %s", path, home, error)
             elif left or (record.ID.fullmatch(path.name) and path.is_dir()):
                 _sweep_one(path, home)
+    with suppress(StorageError):
         disk.sweep(data_dir)
-    uploads.sweep(data_dir)
+        uploads.sweep(data_dir)
 
 
 def _sweep_one(folder: Path, home: Path) -> None:
@@ -296,20 +309,37 @@ def _is_waiting(folder: Path) -> bool:
     return time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < FORGOTTEN
 
 
-def broken_off(data_dir: Path) -> list[tuple[Path, bool]]:
-    """(source, whether it was read anew) of each reading that was begun and is gone on with by nobody.
+def broken_off(data_dir: Path) -> list[tuple[Path, bool, str]]:
+    """Each reading that was begun and is gone on with by nobody: (source, whether it was read anew, id or "").
+
+    The id where there is something to ask about. Without those that were put off. Raises StorageError.
+    """
+    found = []
+    for folder, begun in _all_begun(data_dir):
+        home = data_dir / folder.name.removeprefix(".reading-")
+        if "put_off" not in begun and not is_held(folder) and os.path.exists(begun["source"]):
+            media_id = home.name if (home / RECORD).exists() else ""
+            found.append((Path(begun["source"]), folder != home, media_id))
+    return found
+
+
+def put_off(data_dir: Path, source: Path) -> None:
+    """Someone took note that the reading of a source broke off: it is gone on with only when it is read again.
 
     Raises StorageError.
     """
-    found = []
+    for folder, begun in _all_begun(data_dir):
+        if begun["source"] == str(source) and not is_held(folder):
+            write_whole(folder / BEGUN, json.dumps(begun | {"put_off": True}))
+
+
+def _all_begun(data_dir: Path) -> list[tuple[Path, dict]]:
     with storage_errors(data_dir):
-        for folder in sorted(data_dir.iterdir()):
-            left = _LEFT_OVER.fullmatch(folder.name)
-            if record.ID.fullmatch(folder.name) or (left and left["what"] == "reading"):
-                begun = _begun(folder)
-                if begun and not is_held(folder) and os.path.exists(begun["source"]):
-                    found.append((Path(begun["source"]), bool(left)))
-    return found
+        every = [(folder, _LEFT_OVER.fullmatch(folder.name)) for folder in sorted(data_dir.iterdir())]
+    folders = [
+        folder for folder, left in every if record.ID.fullmatch(folder.name) or (left and left["what"] == "reading")
+    ]
+    return [(folder, begun) for folder in folders if (begun := _begun(folder))]
 
 
 def _move_away(folder: Path, what: str) -> Path | None:

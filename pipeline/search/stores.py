@@ -154,6 +154,8 @@ class Stores:
         options: dict[str, Any] = {}
         if lease:  # Milvus Lite hangs up on pymilvus's keepalive pings, with a line on standard error each time
             options = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
+            # On a busy machine it takes seconds to listen: to knock again after 1, 3, 5, 9, 16 and 26 s is too seldom.
+            options |= {"grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 500}
         limit = {"methodConfig": [{"name": [{}], "timeout": f"{CALL_SECONDS}s"}]}
         self._connection = {
             "uri": uri,

@@ -102,13 +102,16 @@ def how_far(reading: Reading) -> None:
     if reading.error:
         failed(reading.error)
     elif reading.cancelled:
-        st.caption("Cancelled. What was read is kept: go on whenever you like.")
+        st.caption(neutralise(reading.note) or "Cancelled. What was read is kept: go on whenever you like.")
     elif reading.done:
         st.caption(":green[:material/check_circle:] Read.")
-    elif reading.queued:
-        st.caption(f"Waiting: {reading.queued} before it.")
     else:
-        step(list(reading.progress.values())[-1])
+        if reading.note:
+            st.caption(neutralise(reading.note))
+        if reading.queued:
+            st.caption(f"Waiting: {reading.queued} before it.")
+        else:
+            step(list(reading.progress.values())[-1])
 
 
 def step(now: Progress) -> None:
