@@ -7,7 +7,6 @@ included.
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ MOVED = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length:
 @contextmanager
 def serve_milvus(folder: Path) -> Iterator[int]:
     """The port of a Milvus server that keeps its data in the folder, until the block ends."""
+    import grpc
     from milvus_lite.server import Server
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,10 +35,8 @@ def serve_milvus(folder: Path) -> Iterator[int]:
     assert server.init()
     assert server.start()
     try:
-        for _ in range(200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=60)
         yield port
     finally:
         server._p.kill()
