@@ -151,11 +151,11 @@ class Stores:
                 importlib.import_module("milvus_lite")
         # pymilvus prints a traceback of each error that it raises; here they are raised as LibraryError.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        options: dict[str, Any] = {}
+        # On a busy machine Milvus Lite takes seconds to listen, and a server may come back at any time: to knock again
+        # after 1, 3, 5, 9, 16 and 26 s is too seldom.
+        options: dict[str, Any] = {"grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 500}
         if lease:  # Milvus Lite hangs up on pymilvus's keepalive pings, with a line on standard error each time
-            options = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
-            # On a busy machine it takes seconds to listen: to knock again after 1, 3, 5, 9, 16 and 26 s is too seldom.
-            options |= {"grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 500}
+            options |= {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
         limit = {"methodConfig": [{"name": [{}], "timeout": f"{CALL_SECONDS}s"}]}
         self._connection = {
             "uri": uri,
