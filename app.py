@@ -117,6 +117,7 @@ if __name__ == "__main__":
 else:
     load_dotenv(ENV)
     logs.begin(logging.WARNING)
+    sys.setswitchinterval(0.0005)  # s; who is answered waits less for the pages that are drawn meanwhile
     password, users = lock()
     if reason := door.refusal(st.get_option("server.address"), bool(password) or door.has_login()):
         sys.exit(reason)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -78,7 +79,7 @@ class Endpoint:
         timeout = httpx.Timeout(max(limits.first_word, limits.read), connect=limits.connect)
         hooks = {"request": [hang_up_on_cut]}
         try:
-            web = httpx.Client(timeout=timeout, follow_redirects=False, event_hooks=hooks)
+            web = httpx.Client(timeout=timeout, follow_redirects=False, event_hooks=hooks, verify=_certificates())
             client = openai.OpenAI(
                 base_url=self.base_url, api_key=self.key or "EMPTY", http_client=web, timeout=timeout, max_retries=0
             )
@@ -244,6 +245,14 @@ class Endpoint:
     def _shown(self, error: Exception) -> Exception | None:
         """The cause to keep for a traceback, unless it would show a secret there."""
         return None if any(secret in str(error) for secret in self._secrets) else error
+
+
+@cache  # a client that is given none reads them from the disk, which takes longer than all else it does
+def _certificates() -> ssl.SSLContext:
+    """What httpx trusts by itself."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _message(body: object) -> str:

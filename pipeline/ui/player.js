@@ -92,7 +92,11 @@ export default function ({ data, setStateValue, setTriggerValue }) {
     const above = question.closest("[data-testid=stChatMessage]").getBoundingClientRect().top;
     chat.scrollTop += above - chat.getBoundingClientRect().top;
   };
-  const growing = new MutationObserver(rise);
+  let changed = performance.now();
+  const growing = new MutationObserver(() => {
+    changed = performance.now();
+    rise();
+  });
   growing.observe(document.body, { childList: true, subtree: true, characterData: true });
   on(document, "load", ({ target }) => target.closest?.(CHAT) && rise()); // of pictures
   for (const event of ["wheel", "touchmove", "pointerdown", "keydown", "focusin"])
@@ -101,6 +105,16 @@ export default function ({ data, setStateValue, setTriggerValue }) {
       if (chat) chat.dataset.left = "yes";
     });
   rise();
+
+  // While an answer arrives the page draws itself again and again. On a busy machine Streamlit may lose the word of that
+  // (what one run says is dropped where the next begins before it was sent), and it would stand still until a click.
+  const STILL = 5000; // ms
+  const looking = setInterval(() => {
+    const now = performance.now();
+    if (!document.querySelector(".st-key-stop") || now - changed < STILL) return;
+    changed = now;
+    setTriggerValue("still", now);
+  }, 1000);
 
   // On a phone the list of videos lies over the page: it goes once one is chosen.
   on(document, "click", ({ target }) => {
@@ -130,5 +144,6 @@ export default function ({ data, setStateValue, setTriggerValue }) {
   return () => {
     listening.abort();
     growing.disconnect();
+    clearInterval(looking);
   };
 }

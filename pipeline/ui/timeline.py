@@ -6,6 +6,7 @@ Each mark is a link to its time: see player.js. Knows no index and no player.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pandas as pd  # noqa: F401 (altair looks for it; two sessions that load it at once see half of it)
 import streamlit as st
 
 from pipeline.chat.citations import cue
@@ -34,8 +35,8 @@ def timeline(media: Media, evidence: Evidence | None) -> None:
         return
     lanes = ["Chapters"] * bool(chapters) + [lane for lane in LANES if any(one["lane"] == lane for one in found)]
     with st.container(key="timeline"):
-        st.altair_chart(
-            _chart(media, chapters, found, lanes),
+        st.vega_lite_chart(
+            spec=_spec(media.length, noun(media) == "video", chapters, found, lanes),
             width="stretch",
             alt=f"Chapters, and where the question matched: {len(found)} places" if found else "Chapters",
         )
@@ -75,7 +76,9 @@ def _lanes(moment: Moment) -> list[tuple[str, float, float, str]]:
     return [(lane, min(start, end), end, what) for lane, start, end, what in lanes]
 
 
-def _chart(media: Media, chapters: list[dict], found: list[dict], lanes: list[str]) -> "alt.LayerChart":
+@st.cache_data(max_entries=100, show_spinner=False)  # making it took 40 % of all that twenty people's pages took
+def _spec(length: float, plays: bool, chapters: list[dict], found: list[dict], lanes: list[str]) -> dict:
+    """The chart in Vega-Lite. length: s; plays: whether a mark leads to its time."""
     import altair as alt
 
     def marks(rows: list[dict], height: int) -> "alt.Chart":
@@ -83,8 +86,8 @@ def _chart(media: Media, chapters: list[dict], found: list[dict], lanes: list[st
             row
             | {
                 "time": stamp(row["start"]),
-                "until": max(row["end"], row["start"] + media.length * SHORTEST),
-                "link": address(row["start"]) if noun(media) == "video" else None,
+                "until": max(row["end"], row["start"] + length * SHORTEST),
+                "link": address(row["start"]) if plays else None,
             }
             for row in rows
         ]
@@ -94,11 +97,11 @@ def _chart(media: Media, chapters: list[dict], found: list[dict], lanes: list[st
             .encode(
                 x=alt.X(
                     "start:Q",
-                    scale=alt.Scale(domain=[0, media.length], nice=False),
+                    scale=alt.Scale(domain=[0, length], nice=False),
                     axis=alt.Axis(
                         title=None,
-                        values=_ticks(media.length),
-                        labelExpr=_label(media.length),
+                        values=_ticks(length),
+                        labelExpr=_label(length),
                         grid=False,
                         labelFlush=True,
                         ticks=False,
@@ -137,6 +140,7 @@ def _chart(media: Media, chapters: list[dict], found: list[dict], lanes: list[st
         .resolve_scale(opacity="independent")
         .properties(height=ROW * len(lanes) + AXIS, padding={"left": 0, "right": 4, "top": 2, "bottom": 0})
         .configure_view(stroke=None)
+        .to_dict()
     )
 
 

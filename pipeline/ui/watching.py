@@ -126,4 +126,5 @@ def position(open: Open, playing: Playable | None) -> None:
             data={"video": media.id if media else "", "talk": open.key, **data},
             on_at_change=lambda: None,
             on_elsewhere_change=elsewhere,
+            on_still_change=lambda: None,  # to draw the page is all that is wanted
         )

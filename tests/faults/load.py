@@ -38,6 +38,7 @@ ASKED = (
 TOPICS = ("the engine", "the colour", "a number", "the river", "an example", "the first step", "the leaf", "light")
 FIRST_WORD, WORD, WORDS = 0.5, 0.1, 40  # s until the first word, s between two, words of an answer
 DECIDING = 0.1  # s until the model says what kind of question it is
+STILL = 5.0  # s after which a page on which an answer arrives and nothing changes is drawn anew: see player.js
 WAIT = 120.0  # s after which an answer counts as lost
 
 
@@ -135,9 +136,11 @@ class Person:
         self._random = random.Random(seed * 1000 + number)
         self._box = ""  # the id of the question box
         self._repeats: dict[str, asyncio.Task] = {}  # by fragment: it is drawn again and again
-        self._drawn = asyncio.Event()  # set when a script run ends
+        self._changed = 0.0  # when what is on the page last did
+        self.stood_still = 0
 
-    async def chat(self, until: float, think: float) -> None:
+    async def chat(self, until: float, think: float, once: bool = False) -> None:
+        """Ask until then, or one question."""
         import httpx2
         import websockets
 
@@ -158,9 +161,11 @@ class Person:
             await self._rerun()
             while not self._box and time.monotonic() < until:
                 await asyncio.sleep(0.2)
-            await asyncio.sleep(self._random.uniform(0, think))
+            await asyncio.sleep(0 if once else self._random.uniform(0, think))
             while time.monotonic() < until:
                 await self._ask()
+                if once:
+                    return
                 await asyncio.sleep(self._random.uniform(0.5, 1.5) * think)
         finally:
             listening.cancel()
@@ -180,8 +185,12 @@ class Person:
         await self._rerun(asked=f"{words} ({tag})")
         while not question.whole:
             if time.monotonic() - question.sent > WAIT:
-                self.faults.append(f"{tag} was not answered")
+                self.faults.append(f"{tag} was not answered: {question}")
                 return
+            if time.monotonic() - max(question.sent, self._changed) > STILL:
+                self._changed = time.monotonic()
+                self.stood_still += 1
+                await self._rerun()
             await asyncio.sleep(0.05)
 
     async def _rerun(self, asked: str = "", fragment: str = "") -> None:
@@ -220,6 +229,7 @@ class Person:
                         self._repeat(message.auto_rerun.fragment_id, message.auto_rerun.interval)
                     )
             elif kind == "delta":
+                self._changed = time.monotonic()
                 self._look(message.delta)
             elif kind == "session_event" and message.session_event.HasField("script_compilation_exception"):
                 self.faults.append("the script could not be compiled")
@@ -231,7 +241,7 @@ class Person:
             self._box = element.chat_input.id
         elif kind == "exception":
             self.faults.append(f"a traceback: {element.exception.type} {element.exception.message[:200]}")
-        elif kind == "alert":
+        elif kind == "alert" and element.alert.format == element.alert.ERROR:
             self.faults.append(f"an error line: {element.alert.body[:300]}")
         text = str(element)
         for tag in set(TAG.findall(text)):
@@ -325,6 +335,8 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     )
     await asyncio.to_thread(server.start)
     pid = server._process.pid
+    first = Person(99, server.address, media.id, model, options.seed)  # what it loads, it loads for all
+    await first.chat(time.monotonic() + WAIT, 0, once=True)
     people = [Person(n, server.address, media.id, model, options.seed) for n in range(options.people)]
     until = time.monotonic() + 60 * options.minutes
     samples: list[Sample] = []
@@ -337,7 +349,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         await asyncio.gather(watching, reading)
     finally:
         await asyncio.to_thread(server.stop)
-    faults = [fault for one in people for fault in dict.fromkeys(one.faults)]
+    faults = [fault for one in [first, *people] for fault in dict.fromkeys(one.faults)]
     faults += [f"{one.name}: {error!r}" for one, error in zip(people, ended, strict=True) if error]
     answered = [question for one in people for question in one.asked if question.whole]
     minutes = (time.monotonic() - beginning) / 60
@@ -348,6 +360,8 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     cpu = samples[-1].cpu - samples[0].cpu
     theirs = time.process_time() - own
     print(f"CPU: the page {cpu / 60 / minutes:.0%} of a core, these people {theirs / 60 / minutes:.0%}")
+    if first.asked and first.asked[0].seen:
+        print(f"{'the first question after the start':<34} {first.asked[0].share:.2f} s to the first word")
     if answered:
         told("the app's share to the first word", [one.share for one in answered])
         told(
@@ -359,6 +373,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     for name in ("memory", "threads", "handles", "files"):
         then, now = (max(getattr(one, name) for one in part) for part in (samples[third:-third], samples[-third:]))
         print(f"{name:<34} most in the second third {then:.0f}, in the last {now:.0f}: {now / then:.2f}")
+    print(f"{'pages that stood still, drawn anew':<34} {sum(one.stood_still for one in people)}")
     print(f"{'faults':<34} {len(faults)}")
     for fault in faults[:20]:
         print("  ", fault)
