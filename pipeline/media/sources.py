@@ -40,7 +40,7 @@ def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     Subtitles that lie beside a video belong to it. A link that leads out of the folders that may be read is listed,
     and refused when it is looked at. Raises SourceError where there is nothing to read, or too much.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # not path.is_dir(), which raises for a name that is too long
         check(path, limits)
         return [path]
     require_inside(path, limits)
