@@ -144,6 +144,14 @@ class TestServices:
         text_embedding(settings, waits.append).get_query_embedding("hello")
         assert waits == [7.0]
 
+    @pytest.mark.parametrize("asked", ["nan", "-5", "soon", "1.5"])
+    def test_what_is_no_time_to_wait_is_not_kept(self, service, asked):
+        server, settings = service
+        server.faults = [f"429 retry-after {asked}"]
+        waits = []
+        text_embedding(settings, waits.append).get_query_embedding("hello")
+        assert waits == [1.0]
+
     @pytest.mark.parametrize("faults", [["429"] * 9, ["429 retry-after 3600"]])
     def test_it_gives_up_within_a_minute(self, service, faults):
         server, settings = service
