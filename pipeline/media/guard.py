@@ -106,7 +106,7 @@ def run(
                         f"{name} cannot be decoded: a fault in the file or in this app. Try another copy."
                     )
             code = child.wait(PATIENCE)
-        except (ValueError, TypeError, KeyError, subprocess.TimeoutExpired) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
             raise _crashed(name, "its answer cannot be read") from error
         finally:
             _end(child)
