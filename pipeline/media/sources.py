@@ -46,7 +46,8 @@ def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     require_inside(path, limits)
     found = list(_walk(path))
     videos = [one for one in found if not is_subtitles(one)]
-    belong = {beside for one in videos for beside in find_beside(one)}
+    searched = videos if len(videos) <= MOST else []  # of more none is read, and each looks through its whole folder
+    belong = {beside for one in searched for beside in find_beside(one)}
     kept = [one for one in found if one not in belong]
     if not kept:
         raise SourceError(f"{path} holds no videos. Give the path of a video, or of a folder that holds some.")
