@@ -176,8 +176,7 @@ def _too_much(name: str, limits: Limits) -> SourceError:
 def _too_long(name: str, seconds: float) -> SourceError:
     return SourceError(
         f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no undamaged file of its size "
-        "does. "
-        "Try another copy, or convert it."
+        "does. Try another copy, or convert it."
     )
 
 
