@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.disk import delete, hold, storage_errors, write_whole
-from pipeline.errors import BeingRead
+from pipeline.errors import BeingRead, StorageError
 
 FILE = "readings.json"
 
@@ -56,10 +56,16 @@ class Waiting:
         with ExitStack() as holding:
             left = []
             for folder in folders:
-                with suppress(BeingRead):  # by the app that reads it, or by one that takes it over
+                try:
                     holding.enter_context(hold(folder, patience=0))
-                    left.append(folder)
-                    found |= {one.path: one for one in _read(folder / FILE)}
+                except BeingRead:  # by the app that reads it, or by one that takes it over
+                    continue
+                except StorageError as error:
+                    if isinstance(error.__cause__, FileNotFoundError):  # another took it over just now
+                        continue
+                    raise
+                left.append(folder)
+                found |= {one.path: one for one in _read(folder / FILE)}
             self.keep(list(found.values()))  # first: killed between the two, each is there twice and taken for one
             for folder in left:
                 delete(folder)

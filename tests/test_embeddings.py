@@ -144,6 +144,14 @@ class TestServices:
         text_embedding(settings, waits.append).get_query_embedding("hello")
         assert waits == [7.0]
 
+    @pytest.mark.parametrize("asked", ["nan", "-5", "soon", "1.5"])
+    def test_what_is_no_time_to_wait_is_not_kept(self, service, asked):
+        server, settings = service
+        server.faults = [f"429 retry-after {asked}"]
+        waits = []
+        text_embedding(settings, waits.append).get_query_embedding("hello")
+        assert waits == [1.0]
+
     @pytest.mark.parametrize("faults", [["429"] * 9, ["429 retry-after 3600"]])
     def test_it_gives_up_within_a_minute(self, service, faults):
         server, settings = service
@@ -344,6 +352,15 @@ class TestSavedVectors:
         vectors.embed_text(tmp_path, media, model, ignore)
         assert len(vectors.load_vectors(tmp_path, model.name)) == 2
         assert "damaged" in caplog.text
+
+    def test_whichever_byte_is_damaged_the_vectors_are_whole_or_made_anew(self, server, tmp_path):
+        model = text_embedding(Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m"))
+        vectors.embed_text(tmp_path, media_of(["alpha"]), model, ignore)
+        path = vectors.vectors_path(tmp_path, model.name)
+        whole = path.read_bytes()
+        for place in range(len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+            assert len(vectors.load_vectors(tmp_path, model.name)) == path.exists()
 
     def test_a_model_that_changed_its_length_is_not_mixed_with_the_old_one(self, tmp_path):
         texts = [f"text {n}" for n in range(70)]

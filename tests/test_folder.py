@@ -255,6 +255,13 @@ def test_one_name_of_an_upload_is_discarded_and_the_other_stays(data_dir):
     assert not other.parent.exists()
 
 
+def test_a_path_that_leads_out_of_the_uploads_is_no_upload_and_stays(data_dir):
+    (data_dir / "uploads").mkdir(parents=True)
+    (data_dir / "chat.json").write_text("[]")
+    uploads.discard(data_dir, data_dir / "uploads" / ".." / "chat.json")
+    assert (data_dir / "chat.json").exists()
+
+
 def test_what_another_process_reads_is_not_discarded(data_dir):
     stored = uploads.store(data_dir, "one.mp4", io.BytesIO(b"film"))
     home = begun(data_dir, stored.parent.name, stored)

@@ -17,6 +17,7 @@ from embedding_servers import serve_embeddings
 from tiny_clip import make_clip
 
 from pipeline.errors import EmbeddingError, LibraryBusy, LibraryError, ModelError, StorageError
+from pipeline.search import index as index_module
 from pipeline.search import stores, vectors
 from pipeline.search.embeddings import image_embedding, text_embedding
 from pipeline.search.index import LISTS, Index
@@ -443,6 +444,27 @@ class TestHolding:
             index.search("alpha")
         index.sync(folders)
         assert found(index.search("alpha"), "words")
+        index.close()
+
+    def test_a_search_whose_index_another_thread_closes_says_so_and_the_next_one_finds(self, settings, monkeypatch):
+        folders = dict([write(settings, "talk", ["alpha speech"])])
+        index = Index(settings)
+        index.sync(folders)
+        real, closed = index_module.content_words, []
+
+        def close_once(text):
+            if not closed:
+                closed.append(True)
+                index.close()  # as after another one's fault
+                index.sync(folders)  # which a third has opened anew
+            return real(text)
+
+        monkeypatch.setattr(index_module, "content_words", close_once)
+        with pytest.raises(LibraryError, match="was closed while it was searched"):
+            index.search("alpha")
+        opened = index._stores
+        assert found(index.search("alpha"), "words")
+        assert index._stores is opened
         index.close()
 
 

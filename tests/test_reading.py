@@ -16,7 +16,7 @@ from conftest import SUBTITLES, read_here
 from make_film import make_film
 from tiny_whisper import make_checkpoint
 
-from pipeline import build, disk
+from pipeline import build, disk, waiting
 from pipeline.errors import MediaNotFound, ReadingCancelled
 from pipeline.media import folder as folders
 from pipeline.media import reading
@@ -24,7 +24,7 @@ from pipeline.media.video import identify
 from pipeline.readings import Reading, Readings
 from pipeline.settings import Settings
 from pipeline.types import Progress
-from pipeline.waiting import Waiting
+from pipeline.waiting import Waiting, Wanted
 from pipeline.worker import Worker
 from pipeline.workflow import Pipeline
 
@@ -114,6 +114,24 @@ def test_the_queue_outlives_the_app_and_what_ends_it_twice_waits_for_a_person(tm
     assert [path.name for path in map(Path, fourth.by_path)] == ["b.mp4"]
     kept.close()
     never.set()
+
+
+def test_two_apps_that_begin_at_once_take_a_queue_over_once(tmp_path, monkeypatch):
+    ended = Waiting(tmp_path)
+    ended.keep([Wanted("a.mp4", False, 0)])
+    ended.close()
+    first, second, held = Waiting(tmp_path), Waiting(tmp_path), waiting.hold
+    taken = []
+
+    def after_the_other(folder, **options):
+        monkeypatch.setattr(waiting, "hold", held)
+        taken.extend(first.take_over())
+        return held(folder, **options)
+
+    monkeypatch.setattr(waiting, "hold", after_the_other)
+    assert second.take_over() == []
+    assert [one.path for one in taken] == ["a.mp4"]
+    first.close()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -114,6 +114,12 @@ def test_of_what_is_not_there_nothing_is_told_outside(rooms, within):
         build(within).sources(rooms[0] / "gone.mp4")
 
 
+def test_what_can_be_no_path_is_refused_in_one_line(within):
+    for path in ("x" * 5000, "a\0b", "two\nlines"):
+        with pytest.raises(SourceError):
+            build(within).sources(path)
+
+
 def test_uploads_are_always_inside(rooms, within):
     pipeline = build(within)
     with open(rooms[1] / "words.srt", "rb") as file:

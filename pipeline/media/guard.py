@@ -106,7 +106,7 @@ def run(
                         f"{name} cannot be decoded: a fault in the file or in this app. Try another copy."
                     )
             code = child.wait(PATIENCE)
-        except (ValueError, TypeError, KeyError, subprocess.TimeoutExpired) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
             raise _crashed(name, "its answer cannot be read") from error
         finally:
             _end(child)
@@ -176,8 +176,7 @@ def _too_much(name: str, limits: Limits) -> SourceError:
 def _too_long(name: str, seconds: float) -> SourceError:
     return SourceError(
         f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no undamaged file of its size "
-        "does. "
-        "Try another copy, or convert it."
+        "does. Try another copy, or convert it."
     )
 
 

@@ -40,13 +40,14 @@ def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     Subtitles that lie beside a video belong to it. A link that leads out of the folders that may be read is listed,
     and refused when it is looked at. Raises SourceError where there is nothing to read, or too much.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # not path.is_dir(), which raises for a name that is too long
         check(path, limits)
         return [path]
     require_inside(path, limits)
     found = list(_walk(path))
     videos = [one for one in found if not is_subtitles(one)]
-    belong = {beside for one in videos for beside in find_beside(one)}
+    searched = videos if len(videos) <= MOST else []  # of more none is read, and each looks through its whole folder
+    belong = {beside for one in searched for beside in find_beside(one)}
     kept = [one for one in found if one not in belong]
     if not kept:
         raise SourceError(f"{path} holds no videos. Give the path of a video, or of a folder that holds some.")

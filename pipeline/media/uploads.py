@@ -56,7 +56,9 @@ def discard(data_dir: Path, path: Path) -> None:
     Raises StorageError.
     """
     begun = data_dir / path.parent.name
-    if path.parent.parent != data_dir / "uploads" or (begun / record.FILE).exists():
+    # Whose name is an id: uploads/../chat.json is no upload.
+    is_upload = path.parent.parent == data_dir / "uploads" and record.ID.fullmatch(path.parent.name)
+    if not is_upload or (begun / record.FILE).exists():
         return
     with storage_errors(path):
         path.unlink(missing_ok=True)

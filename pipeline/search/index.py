@@ -125,7 +125,7 @@ class Index:
         def ask_in_words(retriever: Any) -> Any:
             return retriever.text_to_image_retrieve(text)
 
-        with self._whole_or_reopened(LibraryError), stores.errors():
+        with self._whole_or_reopened(LibraryError, stores), stores.errors():
             if asked := [one for one in TEXT_LISTS if one in wanted and any(kind != IMAGE for kind in kinds)]:
                 bundles = self._bundles(text, {TEXT_LISTS[one][0] for one in asked})
                 for found_by in asked:
@@ -164,7 +164,7 @@ class Index:
 
             return retriever.image_to_image_retrieve(QueryBundle("", image_path=BytesIO(picture)))
 
-        with self._whole_or_reopened(LibraryError), stores.errors():
+        with self._whole_or_reopened(LibraryError, stores), stores.errors():
             return self._pictures(stores, ask, ids, limit, None, None)
 
     def _bundles(self, text: str, modes: Collection[str]) -> dict[str, Any]:
@@ -232,12 +232,19 @@ class Index:
         return self._stores
 
     @contextmanager
-    def _whole_or_reopened(self, failure: type[BaseException] = BaseException) -> Iterator[None]:
-        """After a failure half-way nothing is known of the rows: the next call opens and looks again."""
+    def _whole_or_reopened(
+        self, failure: type[BaseException] = BaseException, stores: Stores | None = None
+    ) -> Iterator[None]:
+        """After a failure half-way nothing is known of the rows: the next call opens and looks again.
+
+        `stores`: what was used. Where another thread has opened others meanwhile, those stay.
+        """
         try:
             yield
         except failure:
-            self.close()
+            with self._lock:
+                if stores is None or stores is self._stores:
+                    self.close()
             raise
 
     def _stamp(self, folder: Path) -> tuple:

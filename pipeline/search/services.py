@@ -147,11 +147,9 @@ def _retry_after(error: Exception) -> float | None:
     given = headers.get("retry-after")
     if not given:
         return None
-    try:
+    if given.isdecimal():
         return float(given)
-    except ValueError:
-        pass
     try:
         return parsedate_to_datetime(given).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

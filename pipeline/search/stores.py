@@ -40,6 +40,7 @@ ROWS_A_CALL = 1000
 IMAGE = "image"
 ENGLISH = "text"
 MADE_ANEW = "The search index was damaged. It was made anew from the folders: nothing is lost, read or paid again."
+CLOSED = "The search index was closed while it was searched, after a fault or by another part of the app. Try again."
 UNKNOWN = "text_standard"  # words as they are: no stemmer for this language, or the language is not known
 STEMMERS = {
     "ar": "arabic", "da": "danish", "nl": "dutch", "fi": "finnish", "fr": "french", "de": "german", "el": "greek",
@@ -139,6 +140,7 @@ class Stores:
 
     def __init__(self, uri: str, token: str, names: dict[str, str], lease: "Lease | None", note: str = "") -> None:
         self.note = note
+        self._is_closed = False
         self.where = "Milvus Lite" if lease else uri
         self._lease = lease
         self._names = names
@@ -169,7 +171,9 @@ class Stores:
             self._client.list_collections(timeout=self._connection["timeout"])
 
     def get(self, kind: str) -> "MilvusVectorStore | None":
-        """The store of this kind if it is open."""
+        """The store of this kind if it is open. Raises LibraryError once all were closed, by another thread."""
+        if self._is_closed:
+            raise LibraryError(CLOSED)
         return self._open.get(kind)
 
     def existing(self) -> dict[str, list[int]]:
@@ -218,7 +222,11 @@ class Stores:
     def check_room(self) -> None:
         """StorageError when the disk has too little room for Milvus Lite to write. Ask before adding or deleting."""
         folder = Path(self._connection["uri"]).parent
-        if self._lease and (free := shutil.disk_usage(folder).free) < LITE_ROOM:
+        if not self._lease:
+            return
+        with storage_errors(folder):
+            free = shutil.disk_usage(folder).free
+        if free < LITE_ROOM:
             raise StorageError(
                 f"The disk of {folder} is full ({free / 1e6:.0f} MB free). "
                 f"Make {LITE_ROOM / 1e6:.0f} MB of room, then try again; nothing that was read is lost."
@@ -297,6 +305,7 @@ class Stores:
 
     def close(self) -> None:
         """Let go of the connection and, where it is Milvus Lite, of its file. May be called twice."""
+        self._is_closed = True
         for store in self._open.values():
             store.client.close()
         self._open.clear()
@@ -313,7 +322,11 @@ class Stores:
 
         try:
             yield
-        except (MilvusException, grpc.RpcError) as error:
+        except (MilvusException, grpc.RpcError, ValueError) as error:
+            if self._is_closed:
+                raise LibraryError(CLOSED) from error
+            if isinstance(error, ValueError):
+                raise
             raise LibraryError(self._words(error)) from error
         except IndexError as error:  # LlamaIndex takes the first result of an answer that holds none
             raise LibraryError(

@@ -5,6 +5,7 @@ What was embedded is kept, batch by batch, and never embedded again. Runs wherev
 knows nothing of Milvus.
 """
 
+import errno
 import hashlib
 import logging
 import zipfile
@@ -155,13 +156,15 @@ def _load(path: Path, parse: Callable[[Any], dict[str, "np.ndarray"]]) -> dict[s
     try:
         with storage_errors(path), np.load(path, allow_pickle=False) as file:
             return parse(file)
-    except StorageError as error:
+    except (StorageError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return {}
-        raise
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        # A damaged file may name a place before its own beginning.
+        if isinstance(error, StorageError) and error.__cause__.errno != errno.EINVAL:
+            raise
         log.warning("The vectors in %s are damaged (%s) and will be computed anew.", path.name, error)
-        path.unlink(missing_ok=True)
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
         return {}
 
 
