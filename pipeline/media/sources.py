@@ -40,7 +40,7 @@ def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     Subtitles that lie beside a video belong to it. A link that leads out of the folders that may be read is listed,
     and refused when it is looked at. Raises SourceError where there is nothing to read, or too much.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # as a Path it raises what it cannot look up
         check(path, limits)
         return [path]
     require_inside(path, limits)
@@ -67,6 +67,6 @@ def _walk(folder: Path) -> Iterator[Path]:
             if (
                 not name.startswith(".")
                 and (path.suffix.lower() in VIDEOS + SOUNDS or is_subtitles(path))
-                and path.is_file()
+                and os.path.isfile(path)
             ):
                 yield path

@@ -3,6 +3,8 @@
 The readings go on in the library (readings.py); the page only looks.
 """
 
+import os
+
 import streamlit as st
 
 from pipeline.chat.markup import neutralise
@@ -83,7 +85,7 @@ def buttons(app: Pipeline, reading: Reading) -> None:
             "Cancel", key=f"cancel-{key}", icon=":material/close:", type="tertiary", on_click=told(reading.cancel)
         )
         return
-    if (reading.error or reading.cancelled) and reading.path.is_file():  # an upload that is no video was not kept
+    if (reading.error or reading.cancelled) and os.path.isfile(reading.path):  # an upload that is no video was not kept
         again = "Go on" if reading.cancelled else "Try again"
         st.button(
             again,
