@@ -29,8 +29,6 @@ from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
 from pipeline.workflow import Pipeline
 
-ENV = Path(__file__).with_name(".env")
-
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
@@ -39,7 +37,6 @@ def opened() -> Pipeline:
 
 def main() -> None:
     st.set_page_config("Chat with your video", ICON, "wide")
-    load_dotenv(ENV)
     st.html(LOOK)
     try:
         if not door.may_enter(lock()[1]):
@@ -115,7 +112,7 @@ def watching(app: Pipeline, open: Open) -> None:
 if __name__ == "__main__":
     main()
 else:
-    load_dotenv(ENV)
+    load_dotenv(Path(__file__).with_name(".env"))  # once: what is written there later holds after a restart
     logs.begin(logging.WARNING)
     password, users = lock()
     if reason := door.refusal(st.get_option("server.address"), bool(password) or door.has_login()):
