@@ -323,8 +323,9 @@ def _cookies(scope: "Scope") -> dict[str, str]:
 
 
 def _is_private(scope: "Scope") -> bool:
-    """Whether it is asked by pages that are drawn already, of who is logged in: uploads, pictures, downloads."""
-    return scope["method"] in ("PUT", "POST", "DELETE") or "/media/" in scope["path"]
+    """Whether whoever is not logged in has no need of it: uploads, pictures, downloads, how many people are here."""
+    path = scope["path"]
+    return scope["method"] in ("PUT", "POST", "DELETE") or "/media/" in path or path.endswith("/_stcore/metrics")
 
 
 def _without_clearing(receive: "Receive") -> "Receive":
