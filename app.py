@@ -29,8 +29,6 @@ from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
 from pipeline.workflow import Pipeline
 
-ENV = Path(__file__).with_name(".env")
-
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
@@ -39,7 +37,6 @@ def opened() -> Pipeline:
 
 def main() -> None:
     st.set_page_config("Chat with your video", ICON, "wide")
-    load_dotenv(ENV)
     st.html(LOOK)
     try:
         if not door.may_enter(lock()[1]):
@@ -115,11 +112,15 @@ def watching(app: Pipeline, open: Open) -> None:
 if __name__ == "__main__":
     main()
 else:
-    load_dotenv(ENV)
+    load_dotenv(Path(__file__).with_name(".env"))  # once: what is written there later holds after a restart
     logs.begin(logging.WARNING)
     sys.setswitchinterval(0.0005)  # s; who is answered waits less for the pages that are drawn meanwhile
     password, users = lock()
     if reason := door.refusal(st.get_option("server.address"), bool(password) or door.has_login()):
         sys.exit(reason)
+    if users and not door.has_login():
+        sys.exit(
+            "APP_USERS is set, and Streamlit's own login is not ([auth] in .streamlit/secrets.toml). Set it up too."
+        )
     origins = st.get_option("server.corsAllowedOrigins")
     app = st.App(__file__, middleware=[Middleware(door.Door, password, door.has_login(), users, origins)])

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import re
 import shlex
 import sys
@@ -232,7 +233,7 @@ def _show(pipeline: Pipeline, options: argparse.Namespace) -> int:
     _say_coverage(media)
     _say(
         f"  source    {media.source}"
-        + ("" if Path(media.source).exists() else "  (no longer there: only playing needs it)")
+        + ("" if os.path.exists(media.source) else "  (no longer there: only playing needs it)")
     )
     _say(f"  folder    {pipeline.folder(media.id)}")
     for chapter in media.chapters:

@@ -206,8 +206,10 @@ def is_held(path: Path) -> bool:
 
     try:
         handle = os.open(path, os.O_RDONLY)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False  # it is not there: nobody can
+    except OSError:
+        return True  # it cannot be told, and what is written must not be swept
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -192,7 +192,7 @@ def _captions(pipeline: Pipeline) -> Check:
 
 def _files(pipeline: Pipeline) -> Check:
     media = pipeline.list()[0]
-    gone = [one.title for one in media if not Path(one.source).is_file()]
+    gone = [one.title for one in media if not os.path.isfile(one.source)]
     if gone:
         return Check(
             "video files",

@@ -5,6 +5,7 @@ Errors of servers and names of files are of others; a log keeps them for a long 
 
 import logging
 from collections.abc import Collection
+from typing import Any
 
 from pipeline.chat.markup import printable
 from pipeline.settings import secrets
@@ -14,9 +15,16 @@ FORM = "%(levelname)s %(name)s: %(message)s"
 _kept_out: set[str] = set()
 
 
-class _Careful(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(masked(super().format(record), secrets() | _kept_out))
+class _Careful(logging.LogRecord):
+    """A line of any logger: Streamlit and its server bring handlers of their own, which write what it says."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info:
+            self.exc_text = _careful(logging.Formatter().formatException(self.exc_info))
+
+    def getMessage(self) -> str:
+        return _careful(super().getMessage())
 
 
 def keep_out(keys: Collection[str]) -> None:
@@ -33,6 +41,9 @@ def masked(text: str, keys: Collection[str]) -> str:
 
 def begin(level: int) -> None:
     """Log to standard error from this level on."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Careful(FORM))
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.setLogRecordFactory(_Careful)
+    logging.basicConfig(level=level, format=FORM)
+
+
+def _careful(text: str) -> str:
+    return printable(masked(text, secrets() | _kept_out))

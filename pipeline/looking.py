@@ -19,7 +19,7 @@ LOOKED_AT = ("local", "now", "after", "before", "first")  # kinds whose best mom
 STRETCH = 20.0  # s, of a moment, around what fits best in it
 SECONDS = 3.0  # s, that all of it may take
 PICTURES = (2, 1)  # of the best moment, and of the next, beside the top frame
-CROWDED = "Many questions are asked at once, so this one was not looked at closer."
+CROWDED = "Several questions came within half a minute, so this one was not looked at closer."
 STEPS = (3,)  # of the best moment alone, where the question asks what happens
 
 

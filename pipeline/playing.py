@@ -94,9 +94,8 @@ class Player:
             for left in target.parent.glob(f"{WORKSHOP}*"):
                 if not is_held(left):
                     delete(left)
-            workshop.mkdir()
         try:
-            with hold(workshop):
+            with hold(workshop, make=True):
                 made = workshop / target.name
                 guard.run(work, source, *times, made, limits=self._limits, length=times[-1] - times[0])
                 put(made, target)

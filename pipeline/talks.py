@@ -81,6 +81,7 @@ class Talk:
         self._lock = threading.RLock()
         self._answering: _Answering | None = None
         self._closed = False
+        self._was_kept = False  # the first question is shown a moment before it lies there
         self._load()
 
     # -- asking
@@ -124,8 +125,8 @@ class Talk:
     # -- forgetting
 
     def is_kept(self) -> bool:
-        """Whether what was asked still lies on the disk."""
-        return bool(self.problem) or self._file.exists()
+        """Whether what was asked still lies on the disk, once it did."""
+        return not self._was_kept or bool(self.problem) or self._file.exists()
 
     def clear(self) -> None:
         """Forget all of it."""
@@ -214,6 +215,7 @@ class Talk:
         with storage_errors(path):
             try:
                 self.exchanges = exchange.parse(path.read_bytes())
+                self._was_kept = True
             except FileNotFoundError:
                 pass
             except ValueError as error:
@@ -234,6 +236,7 @@ class Talk:
                     raise
                 # The folder was replaced in this very moment, by one that was read anew; or it is gone.
                 write_whole(self._file, exchange.dump(self.exchanges))
+            self._was_kept = True
             self._drop_pictures()
             self.problem = ""
         except StorageError as error:

@@ -73,7 +73,7 @@ def test_what_goes_wrong_in_a_decoder_is_one_line_and_the_next_file_is_read(work
 
 
 def test_a_decoder_that_does_not_get_on_is_ended(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(guard, "PATIENCE", 3.0)
+    monkeypatch.setattr(guard, "PATIENCE", 6.0)
     source.write_bytes(bytes(50_000))  # it might take half a minute
     with pytest.raises(SourceError, match="did not get on"):
         guard.run(hostile.hang, source, tmp_path / "mark", limits=LIMITS)
@@ -81,7 +81,7 @@ def test_a_decoder_that_does_not_get_on_is_ended(source, tmp_path, monkeypatch):
 
 
 def test_a_decoder_that_gets_on_for_ever_is_ended(source, monkeypatch):
-    monkeypatch.setattr(guard, "PATIENCE", 3.0)
+    monkeypatch.setattr(guard, "PATIENCE", 6.0)
     with pytest.raises(SourceError, match="took longer than 3 s"):
         guard.run(hostile.spin, source, limits=LIMITS)
 

@@ -181,6 +181,22 @@ def test_what_broke_off_when_the_app_ended_is_said_and_gone_on_with(page, film, 
     assert not left.exists()
 
 
+def test_a_file_whose_name_is_no_text_is_read_like_any_other(page, settings, tmp_path, monkeypatch):
+    (tmp_path / "\udcff.srt").write_text(SUBTITLES)
+    left = settings.data_dir / ".queue-1"
+    left.mkdir(parents=True)
+    (left / "readings.json").write_text(json.dumps([{"path": f"{tmp_path}/\udcff.srt", "again": False, "begun": 0}]))
+    gate = threading.Event()
+    monkeypatch.setattr(Pipeline, "_read_next", lambda *_: gate.wait(60))
+    page.run()
+    assert not page.exception
+    assert named(page, "Cancel")
+    assert [one.label for one in page.sidebar.button if "\ufffd.srt: " in one.label]
+    gate.set()
+    settle(page)
+    assert not page.exception
+
+
 def test_a_video_whose_pictures_could_not_be_described_opens_and_says_so(library, page, film, monkeypatch):
     library.close()
     monkeypatch.setenv("VLLM_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")

@@ -50,6 +50,12 @@ def test_a_folder_of_too_many_is_refused(tmp_path):
         sources(tmp_path)
 
 
+def test_what_can_be_no_path_is_said(tmp_path):
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(SourceError, match="no path that can be opened"):
+            sources(tmp_path / name)
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(SourceError, match="no file"):
         sources(tmp_path / "gone.mp4")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.chat.exchange import RESTARTED
 from pipeline.chat.reply import Reply
+from pipeline.disk import write_whole
 from pipeline.errors import AnswerError, MediaNotFound, SourceError
 from pipeline.media import folder as folders
 from pipeline.talks import BUG, Talk
@@ -206,6 +207,20 @@ class TestKept:
         assert talk.exchanges[0].finish == "stop"
         assert "not kept" in talk.problem
         assert not home.exists()
+
+    def test_the_first_question_counts_as_kept_while_it_is_written(self, folder, answers, monkeypatch):
+        """Else a page that looks just then takes it for one of a video that was removed."""
+        talk, seen = Talk(folder, answers.free()), []
+
+        def write(path, content):
+            seen.append((len(talk.exchanges), path.exists(), talk.is_kept()))
+            write_whole(path, content)
+
+        monkeypatch.setattr("pipeline.talks.write_whole", write)
+        asked(talk, "one")
+        assert seen[0] == (1, False, True)
+        (folder / "chat.json").unlink()
+        assert not talk.is_kept()
 
     def test_questions_are_forgotten(self, folder, answers):
         talk = asked(Talk(folder, answers.free()), "one", "two", "three")

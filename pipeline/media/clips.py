@@ -114,7 +114,6 @@ def _stretch(
 def _written(target: Path) -> Iterator[None]:
     """What goes wrong in writing the target, in plain words."""
     with storage_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield
         except OSError as error:

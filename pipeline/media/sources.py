@@ -68,6 +68,6 @@ def _walk(folder: Path) -> Iterator[Path]:
             if (
                 not name.startswith(".")
                 and (path.suffix.lower() in VIDEOS + SOUNDS or is_subtitles(path))
-                and path.is_file()
+                and os.path.isfile(path)
             ):
                 yield path

@@ -12,7 +12,7 @@ from pipeline.chat.export import to_json, to_markdown
 from pipeline.chat.markup import file_name, linked, neutralise
 from pipeline.chat.quotes import NOT_NEAR
 from pipeline.chat.suggest import suggest
-from pipeline.errors import SourceError
+from pipeline.errors import ReadingStopped, SourceError
 from pipeline.talks import Talk
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media
@@ -89,8 +89,8 @@ def ask(talk: Talk, key: str, media: Media | None) -> None:
     picture = sent.files[0].getvalue() if sent.files else None
     try:
         talk.ask(sent.text, stands_at(media) if media else None, picture)
-    except SourceError as error:  # the field is empty by now
-        raise SourceError(f"{error} Nothing was asked: “{sent.text}”" if sent.text else str(error)) from error
+    except (SourceError, ReadingStopped) as error:  # the field is empty by now
+        raise type(error)(f"{error} Nothing was asked: “{sent.text}”" if sent.text else str(error)) from error
 
 
 def titles_of(app: Pipeline, open: Open) -> Mapping[str, str]:

@@ -23,7 +23,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,7 +39,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # s, before the answer to a try; doubled w
 ADDRESSES = 10_000  # of which wrong tries are counted
 LONGEST_TRY = 4096  # bytes of what is typed
 LET_IN, PERSON = "door", "person"  # what the cookies are called, before the port
-OPEN = ("/_stcore/health", "/healthz")  # tells "ok" and nothing else, to whoever watches over servers
+OPEN = "/_stcore/health"  # tells "ok" and nothing else, to whoever watches over servers
 PROXIED = (b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"forwarded")
 # What a browser may do on the page, whatever is drawn there: fetch nothing from elsewhere, be framed by nobody.
 # Streamlit runs its charts and its components as code of its own, and draws pictures from memory.
@@ -133,7 +132,8 @@ def is_welcome(visitor: Mapping[str, object], users: Collection[str]) -> bool:
     """Whether what Streamlit's own login says of a visitor is of somebody who is let in."""
     if not visitor.get("is_logged_in"):
         return False
-    return not users or (str(visitor.get("email")).lower() in users and visitor.get("email_verified") is not False)
+    unverified = str(visitor.get("email_verified")).lower() == "false"  # some providers say it as text
+    return not users or (str(visitor.get("email")).lower() in users and not unverified)
 
 
 class Tries:
@@ -203,7 +203,7 @@ class Door:
 
     async def _request(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         method = scope["method"]
-        if method in ("GET", "HEAD") and scope["path"] in OPEN:
+        if method in ("GET", "HEAD") and scope["path"] == OPEN:
             await self._app(scope, receive, send)
         elif not self._is_reached_as_it_may(scope):
             await _say(send, 403, _page(ELSEWHERE))
@@ -211,7 +211,7 @@ class Door:
             await self._ask(scope, receive, send)
         elif method not in ("GET", "HEAD", "OPTIONS") and not self._is_of_this_page(scope):
             await _say(send, 403, "Another site sent this.", "text/plain")
-        elif method in ("PUT", "POST", "DELETE") and self._login and not is_welcome(_visitor(scope), self._users):
+        elif self._login and _is_private(scope) and not is_welcome(_visitor(scope), self._users):
             await _say(send, 401, "Log in first.", "text/plain")
         else:
             await self._app(scope, receive, send)
@@ -219,7 +219,7 @@ class Door:
     async def _connection(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         welcome = self._is_reached_as_it_may(scope) and self._is_of_this_page(scope)
         if welcome and (not self._password or self._knows(scope)):
-            await self._app(scope, receive, send)
+            await self._app(scope, _without_clearing(receive), send)
             return
         await receive()
         await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the server answers 403
@@ -239,7 +239,10 @@ class Door:
     def _is_of_this_page(self, scope: "Scope") -> bool:
         """Whether a script of this page sends it, or no script of any page."""
         origin = _header(scope, b"origin")
-        return not origin or origin in self._origins or urlsplit(origin).netloc == _header(scope, b"host")
+        try:
+            return not origin or origin in self._origins or urlsplit(origin).netloc == _header(scope, b"host")
+        except ValueError:  # no address at all
+            return False
 
     # -- the password
 
@@ -299,7 +302,10 @@ def _digest(text: str) -> bytes:
 def _household(address: str) -> str:
     """The address, of IPv6 the network that one household has."""
     try:
-        return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+        one = ipaddress.ip_address(address)
+        if one.version == 6 and one.ipv4_mapped:  # of IPv4, where the server listens on both
+            one = one.ipv4_mapped
+        return str(ipaddress.ip_network(f"{one}/64", strict=False)) if one.version == 6 else str(one)
     except ValueError:
         return address
 
@@ -310,10 +316,36 @@ def _cookie_name(scope: "Scope", name: str) -> str:
 
 
 def _cookies(scope: "Scope") -> dict[str, str]:
-    try:
-        return {name: one.value for name, one in SimpleCookie(_header(scope, b"cookie")).items()}
-    except CookieError:
-        return {}
+    """As Streamlit reads them: one that another app on this machine has set, in a form of its own, hides no other."""
+    from starlette.requests import cookie_parser
+
+    return cookie_parser(_header(scope, b"cookie"))
+
+
+def _is_private(scope: "Scope") -> bool:
+    """Whether whoever is not logged in has no need of it: uploads, pictures, downloads, how many people are here."""
+    path = scope["path"]
+    return scope["method"] in ("PUT", "POST", "DELETE") or "/media/" in path or path.endswith("/_stcore/metrics")
+
+
+def _without_clearing(receive: "Receive") -> "Receive":
+    """What a page sends, but for the wish to forget what all pages share, which Streamlit grants to anyone.
+
+    That is the open library: another would be opened beside it.
+    """
+    from google.protobuf.message import DecodeError
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    async def heard() -> "Message":
+        while True:
+            message = await receive()
+            try:
+                if BackMsg.FromString(message.get("bytes") or b"").WhichOneof("type") != "clear_cache":
+                    return message
+            except DecodeError:  # Streamlit hangs up
+                return message
+
+    return heard
 
 
 def _visitor(scope: "Scope") -> dict[str, object]:

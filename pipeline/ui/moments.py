@@ -1,6 +1,6 @@
 """A moment to keep or to send: a clip, a GIF, a picture, a link that opens the page there."""
 
-from pathlib import Path
+import os
 
 import streamlit as st
 
@@ -26,7 +26,7 @@ def save_button(app: Pipeline, media: Media) -> None:
 @st.dialog("Save or share this moment", icon=":material/ios_share:")
 def save(app: Pipeline, media: Media, start: float, end: float) -> None:
     of = f"{media.id}-{start:.1f}"  # else what was typed for another moment is taken for this one's
-    plays = noun(media) == "video" and Path(media.source).is_file()
+    plays = noun(media) == "video" and os.path.isfile(media.source)
     forms = [form for form in FORMS if (plays and media.frames) or form == "link"]
     form = st.segmented_control(
         "As",

@@ -3,6 +3,8 @@
 The readings go on in the library (readings.py); the page only looks.
 """
 
+import os
+
 import streamlit as st
 
 from pipeline.chat.markup import neutralise
@@ -52,9 +54,14 @@ def rows(app: Pipeline, before: tuple) -> None:
         row(app, reading)
 
 
+def key_of(reading: Reading) -> str:
+    """What its parts of the page are told apart by; the path itself may hold what is no letter, and none is drawn."""
+    return f"{abs(hash(str(reading.path))):x}"
+
+
 def row(app: Pipeline, reading: Reading) -> None:
-    key = str(reading.path)
-    with st.container(border=True, gap=None, key=f"reading-{abs(hash(key))}"):
+    key = key_of(reading)
+    with st.container(border=True, gap=None, key=f"reading-{key}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.markdown(f"**{neutralise(reading.path.name)}**", width="stretch")
             if reading.media_id:
@@ -72,13 +79,13 @@ def row(app: Pipeline, reading: Reading) -> None:
 
 def buttons(app: Pipeline, reading: Reading) -> None:
     """What can be done with it, besides opening it."""
-    key = str(reading.path)
+    key = key_of(reading)
     if not reading.done:
         st.button(
             "Cancel", key=f"cancel-{key}", icon=":material/close:", type="tertiary", on_click=told(reading.cancel)
         )
         return
-    if (reading.error or reading.cancelled) and reading.path.is_file():  # an upload that is no video was not kept
+    if (reading.error or reading.cancelled) and os.path.isfile(reading.path):  # an upload that is no video was not kept
         again = "Go on" if reading.cancelled else "Try again"
         st.button(
             again,
@@ -86,7 +93,7 @@ def buttons(app: Pipeline, reading: Reading) -> None:
             icon=":material/refresh:",
             type="tertiary",
             on_click=told(app.start),
-            args=(key, reading.again),
+            args=(str(reading.path), reading.again),
         )
     st.button(
         "Take it off this list",
@@ -174,7 +181,7 @@ def lines(app: Pipeline, before: tuple) -> None:
             far = f"{one.queued} before it" if one.queued else in_words(list(one.progress.values())[-1], brief=True)
         st.button(
             f"{neutralise(one.path.name)}: {far}",
-            key=f"line-{one.path}",
+            key=f"line-{key_of(one)}",
             type="tertiary",
             icon=":material/error:" if one.error else ":material/hourglass_top:",
             width="stretch",

@@ -1,5 +1,6 @@
 """The player, what was read of what it shows, and where it stands. Knows nothing of questions and answers."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -74,7 +75,7 @@ def player(app: Pipeline, media: Media) -> Playable | None:
     if noun(media) == "transcript":
         st.info("A transcript: there is no video to play.", icon=":material/subtitles:")
         return None
-    if not Path(media.source).is_file():
+    if not os.path.isfile(media.source):  # as a Path it raises where its folder may not be entered
         st.info(
             f"The file is no longer at {neutralise(media.source)}. Questions still work; to play it, "
             "put it back or add it from its new place.",

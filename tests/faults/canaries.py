@@ -151,7 +151,8 @@ def inside(folder: Path, faults: Sequence[str] = tuple(FAULTS), each: int = 1) -
     each: every one of the faults goes through chats and embeddings, and each so many-th through the rest.
     """
     heard = io.StringIO()
-    handler = logging.StreamHandler(heard)  # bare: what the formatter of logs.py would mask counts as well
+    handler = logging.StreamHandler(heard)
+    logging.setLogRecordFactory(logging.LogRecord)  # bare: what logs.py would mask counts as well
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.INFO)

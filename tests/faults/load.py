@@ -351,6 +351,8 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         await asyncio.to_thread(server.stop)
     faults = [fault for one in [first, *people] for fault in dict.fromkeys(one.faults)]
     faults += [f"{one.name}: {error!r}" for one, error in zip(people, ended, strict=True) if error]
+    faults += [f"a reading ended with {code}" for code in readings if code]
+    faults += [f"{one.name} asked nothing" for one in people if not one.asked]
     answered = [question for one in people for question in one.asked if question.whole]
     minutes = (time.monotonic() - beginning) / 60
     print(

@@ -1,7 +1,12 @@
 """No key gets out: the short form of canaries.py, in this process."""
 
+import io
+import logging
+
 import pytest
 from faults import canaries
+
+from pipeline import logs
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +22,27 @@ def test_no_key_is_found_on_any_surface_after_any_fault(rows):
 
 def test_a_key_that_is_logged_is_masked(tmp_path):
     assert not canaries.masked_log(tmp_path).found
+
+
+def test_a_key_in_what_fails_is_masked_whichever_handler_writes_it(monkeypatch):
+    """As Streamlit's and the server's do, which ask no other for its form."""
+    key = canaries.CANARIES["VLLM_API_KEY"]
+    monkeypatch.setenv("VLLM_API_KEY", key)
+    factory, heard = logging.getLogRecordFactory(), io.StringIO()
+    logger = logging.Logger("a logger with a handler of its own")
+    logger.addHandler(logging.StreamHandler(heard))
+    try:
+        logs.begin(logging.WARNING)
+        try:
+            raise ValueError(f"Bearer {key}\x1b[2J")
+        except ValueError:
+            logger.exception("Uncaught: %s", key)
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert "ValueError: Bearer ***" in heard.getvalue()
+    assert "Uncaught: ***" in heard.getvalue()
+    assert key not in heard.getvalue()
+    assert "\x1b" not in heard.getvalue()
 
 
 def test_a_canary_would_be_found():

@@ -7,6 +7,7 @@ What they may be told is that another reads the same source, that another holds 
 they ask for was removed. Everything else is a fault, and so is a process that has not ended in time.
 """
 
+import ast
 import argparse
 import collections
 import io
@@ -126,7 +127,7 @@ def main() -> int:
             children.append((pid, get))
         for number, (pid, get) in enumerate(children):
             with os.fdopen(get) as told:
-                status, said = eval(told.read())
+                status, said = ast.literal_eval(told.read())
             os.waitpid(pid, 0)
             if status:
                 why = said[-1].get("crash", "")[-700:] if said else signal.Signals(status & 127).name
