@@ -90,6 +90,7 @@ class Stage:
 def on(data_dir: Path, sources: Path, url: str) -> Stage:
     settings = Settings(
         data_dir=data_dir,
+        media_roots=(sources,),
         screen_text=False,
         frames_per_second=1,
         text_embedding="openai",

@@ -7,8 +7,8 @@ What they may be told is that another reads the same source, that another holds 
 they ask for was removed. Everything else is a fault, and so is a process that has not ended in time.
 """
 
-import ast
 import argparse
+import ast
 import collections
 import io
 import logging
