@@ -1,6 +1,7 @@
 """The laws of the house: imports run down, heavy libraries live in one file and load late, one error tree."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,3 +109,12 @@ def test_every_error_that_is_raised_is_in_the_tree_and_in_its_drawing():
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_every_file_says_what_it_is(file):
     assert ast.get_docstring(ast.parse(file.read_text())) or not file.read_text().strip()
+
+
+def test_what_the_readme_promises_has_the_tests_that_it_names():
+    promised = (ROOT / "README.md").read_text().partition("## What it promises")[2].partition("It does not promise")[0]
+    named = re.findall(r"`((?:faults/)?test_\w+\.py)(?:::(\w+))?`", promised)
+    assert len(named) >= 16
+    for file, test in named:
+        text = (ROOT / "tests" / file).read_text()
+        assert re.search(rf"^ *(?:def|class) {test or 'test_'}", text, re.MULTILINE), f"{file}::{test}"

@@ -21,7 +21,7 @@ from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
 from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
 
-BEAT = 0.25  # s between two looks at an answer that arrives
+BEAT = 0.2  # s between two looks at an answer that arrives
 ASKER, ANSWERER = ":material/person:", ":material/smart_display:"
 PICTURES = ["png", "jpg", "jpeg", "webp"]
 FINISHES = {

@@ -291,7 +291,8 @@ async def read_all_the_time(video: Path, environment: dict[str, str], until: flo
     """Read a video anew, again and again, in the same library."""
     while time.monotonic() < until:
         reading = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pipeline", "ingest", "--again", str(video)),
+            # as the worker of a page is: who is answered goes first
+            *("nice", "-n", "10", sys.executable, "-m", "pipeline", "ingest", "--again", str(video)),
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
