@@ -15,6 +15,7 @@ from chat_server import ChatServer, chat_server, free_port
 from conftest import SUBTITLES, read_here
 from streamlit.testing.v1 import AppTest
 
+from pipeline.chat import exchange
 from pipeline.media import folder as folders
 from pipeline.types import Chapter
 from pipeline.workflow import Pipeline
@@ -311,6 +312,20 @@ def test_the_last_question_can_be_put_in_other_words_and_any_be_asked_again(watc
     settle(watching)
     assert len(watching.chat_message) == 4
     assert "volcanoes" in said(watching, 3)
+
+
+def test_of_a_long_chat_the_last_questions_are_drawn_and_the_others_when_asked_for(watching, settings):
+    (film,) = (path for path in settings.data_dir.iterdir() if (path / "media.json").exists())
+    every = tuple(
+        exchange.Exchange(f"question {n}", before=n, asked=1e9 + n, text=f"answer {n}", finish="stop") for n in range(9)
+    )
+    (film / "chat.json").write_text(exchange.dump(every))
+    st.cache_resource.clear()
+    page = watching.run()
+    assert "question 8" in text(page)
+    assert "question 2" not in text(page)
+    named(page, "Show 4 earlier").click().run()
+    assert "question 0" in text(page)
 
 
 def test_a_chat_can_be_taken_along_and_forgotten(watching):

@@ -21,6 +21,7 @@ from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
 from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
 
+DRAWN = 5  # questions with their answers, of a long conversation
 BEAT = 0.2  # s between two looks at an answer that arrives
 ASKER, ANSWERER = ":material/person:", ":material/smart_display:"
 PICTURES = ["png", "jpg", "jpeg", "webp"]
@@ -55,7 +56,8 @@ def chat(app: Pipeline, open: Open) -> None:
             opening(app, open, talk)
         # The last one may end, or another begin, while this is drawn: one look at them, and all is drawn from it.
         exchanges = talk.exchanges
-        for number, exchange in enumerate(exchanges):
+        before = earlier(open, len(exchanges))
+        for number, exchange in enumerate(exchanges[before:], before):
             last = number == len(exchanges) - 1
             if last and st.session_state.get("edited") == (open.key, exchange.asked):
                 with st.chat_message("user", avatar=ASKER):
@@ -70,6 +72,21 @@ def chat(app: Pipeline, open: Open) -> None:
                     answer(app, open, talk, exchange, number, titles, last)
                 else:
                     arriving(app, open, talk, titles)
+
+
+def earlier(open: Open, count: int) -> int:
+    """How many exchanges are left out until they are asked for: to draw an exchange takes as long as much else."""
+    before = max(0, count - DRAWN)
+    if before and st.session_state.get("earlier") != open.key:
+        st.button(
+            f"Show {before} earlier",
+            icon=":material/history:",
+            key="earlier-questions",
+            type="tertiary",
+            on_click=lambda: st.session_state.update(earlier=open.key),
+        )
+        return before
+    return 0
 
 
 def last_evidence(app: Pipeline, open: Open) -> Evidence | None:
