@@ -25,8 +25,8 @@ def milvus(tmp_path_factory):
 @pytest.fixture
 def short(monkeypatch):
     """The same deadlines, shorter."""
-    monkeypatch.setattr(stores, "CALL_SECONDS", 2)
-    monkeypatch.setattr(stores, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(stores, "CALL_SECONDS", 6)
+    monkeypatch.setattr(stores, "CONNECT_SECONDS", 6)
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_a_library_lives_on_a_server_as_it_does_in_a_file(milvus, library):
 
 
 @pytest.mark.parametrize("fault", ["refused", "empty", "html", "redirect", "malformed", "drop", "hang", "drip"])
+@pytest.mark.long
 @pytest.mark.usefixtures("short")
 def test_a_wire_that_fails_is_one_line_and_costs_nothing(wire, library, fault):
     index, folders, _ = library(wire.url)
@@ -113,6 +114,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "line"), FAULTS.items())
+@pytest.mark.long
 @pytest.mark.usefixtures("short")
 def test_a_server_that_fails_is_one_line_and_costs_nothing(gateway, library, fault, line):
     index, folders, _ = library(gateway.url)
@@ -125,7 +127,6 @@ def test_a_server_that_fails_is_one_line_and_costs_nothing(gateway, library, fau
     assert words(index, folders) == ["alpha speech"]
 
 
-@pytest.mark.usefixtures("short")
 def test_an_outage_while_rows_go_in_and_out_leaves_none_twice_and_none_behind(gateway, library):
     index, folders, there = library(gateway.url)
     more = folders | dict(write(there, next(NAMES), [f"delta {n} {m}" for m in range(4)]) for n in range(2))

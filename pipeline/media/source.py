@@ -54,7 +54,7 @@ def require_inside(path: Path, limits: Limits) -> None:
     roots = ", ".join(map(str, limits.roots))
     raise SourceError(
         f"{path} is outside the folders that may be read ({roots}).{link} Move it there, or set MEDIA_ROOTS to "
-        f"{os.pathsep.join(map(str, (*limits.roots, real.parent)))}"
+        f"{os.pathsep.join(map(str, (*limits.roots, real.parent)))} and start the app again."
     )
 
 
