@@ -46,7 +46,8 @@ class Server:
 
         self._port = free_port()
         self._none = {setting.name.upper(): "" for setting in dataclasses.fields(Settings)}
-        self._settings = {"DATA_DIR": str(data_dir)} | settings
+        # Films of tests lie in folders of their own, outside the home folder.
+        self._settings = {"DATA_DIR": str(data_dir), "MEDIA_ROOTS": "/"} | settings
         self._process: subprocess.Popen | None = None
         self.address = f"http://127.0.0.1:{self._port}"
 
