@@ -83,9 +83,14 @@ def somebody():
 
 @pytest.fixture
 def page(somebody, address, model):
-    """The page with the film open."""
+    """The page with the film open, of which nothing has been asked."""
     with new_page(somebody) as page:
         open_video(page, address)
+        page.locator("[data-test-script-state=notRunning]").wait_for()
+        if page.get_by_test_id("stChatMessage").count():
+            press(page, "keep")
+            page.get_by_role("button", name="Clear this chat").click()
+            expect(page.get_by_test_id("stChatMessage")).to_have_count(0)
         yield page
 
 

@@ -29,7 +29,7 @@ from pipeline.media import folder as folders
 from pipeline.settings import Settings
 from pipeline.types import Chapter, Evidence, Moment, Passage
 
-pytest.importorskip("playwright.sync_api", reason=NEEDS_PLAYWRIGHT)
+expect = pytest.importorskip("playwright.sync_api", reason=NEEDS_PLAYWRIGHT).expect
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS_CHROMIUM)]
 
 WHOLE = "What is this video about?"
@@ -215,7 +215,8 @@ def test_nothing_on_the_real_page_is_fetched_or_linked(hostile, catcher):
             assert outside(asked, server.address) == [], where
 
         page.goto(f"{server.address}/?video={film}")
-        page.get_by_text("Evidence: ").last.wait_for()
+        page.get_by_role("button", name="earlier").click()
+        expect(page.get_by_text("Evidence: ")).to_have_count(len(payloads(catcher.there)))
         check("kept answers")
         for tip in page.get_by_text("1 sentence carries no time").all()[-2:]:
             tip.locator("xpath=ancestor::*[@data-testid='stElementContainer']").locator(

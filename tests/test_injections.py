@@ -91,6 +91,7 @@ def two(library: Pipeline, tmp_path):
     return library
 
 
+@pytest.mark.long
 def test_what_is_sent_is_of_the_video_that_is_asked_and_holds_no_key_and_no_tool(two: Pipeline):
     film = next(one for one in two.list()[0] if one.frames)
     with chat_server(key="canary-chat-key") as model:

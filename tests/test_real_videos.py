@@ -16,6 +16,7 @@ from pipeline.settings import Settings
 from pipeline.types import Media
 from pipeline.workflow import Pipeline
 
+pytestmark = pytest.mark.long
 TALK, FILM, SPACE = "laion400m_slide_talk.mp4", "friday.mp4", "nasa_13013.mp4"
 SOUND, CARTOON = "audio_only_speech_and_silence.mp4", "popeye_vobsub_no_audio.mkv"
 SLIDES = [0, 7.1, 50.8, 69.9, 89.9, 92.8, 100.5, 113.7]  # s, the times at which the talk shows another one

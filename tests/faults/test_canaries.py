@@ -14,6 +14,7 @@ def rows(tmp_path_factory):
     return canaries.inside(tmp_path_factory.mktemp("canaries"), canaries.SHORT, each=6)
 
 
+@pytest.mark.long
 def test_no_key_is_found_on_any_surface_after_any_fault(rows):
     print(f"\n{canaries.table(rows)}")
     assert not [one for row in rows for one in row.found]
