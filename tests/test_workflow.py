@@ -132,6 +132,7 @@ def test_one_damaged_folder_keeps_no_other_from_being_made_anew_and_is_named(lib
     assert any("Not searched" in note and second.id in note for note in evidence.notes)
 
 
+@pytest.mark.long
 def test_a_second_process_reads_while_the_first_holds_the_index(library, tmp_path):
     first = only(library)
     library.find("volcanoes")  # this process holds Milvus Lite now
