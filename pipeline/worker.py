@@ -111,8 +111,9 @@ class Worker:
             encoding="utf-8",
             # Whoever imports the library from elsewhere still starts the same code.
             env=without_secrets(os.environ) | {"PYTHONPATH": paths},
-            # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone.
-            start_new_session=True,
+            # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone. No session
+            # of its own: Linux gives each an equal share of the cores, however nice (autogroups, man 7 sched).
+            process_group=0,
         )
 
     def _stop(self) -> None:

@@ -88,7 +88,7 @@ def run(
             env={name: os.environ[name] for name in KEPT if name in os.environ}
             | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
             pass_fds=[] if file is None else [file],
-            start_new_session=True,  # a group of its own: whatever it started ends with it
+            process_group=0,  # its own: whatever it started ends with it
         )
         try:
             for said in _heard(child, json.dumps(job).encode(), seconds, name):
