@@ -23,7 +23,7 @@ from pipeline.ui.adding import welcome
 from pipeline.ui.chatting import chat, last_evidence
 from pipeline.ui.contents import contents, covers
 from pipeline.ui.library import library
-from pipeline.ui.page import ALL, ICON, LOOK, Open, failed, put
+from pipeline.ui.page import ALL, ICON, LOOK, Open, failed, in_turn, put
 from pipeline.ui.status import status
 from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
@@ -41,7 +41,13 @@ def main() -> None:
     try:
         if not door.may_enter(lock()[1]):
             return
-        app = opened()
+        draw(opened())
+    except PipelineError as error:
+        failed(error)
+
+
+def draw(app: Pipeline) -> None:
+    with in_turn():
         open = what_is_open(app)
         with st.sidebar:
             st.markdown("### Chat with your video")
@@ -54,8 +60,6 @@ def main() -> None:
             app.warm()  # only now: loading would slow the drawing
         else:
             welcome(app)
-    except PipelineError as error:
-        failed(error)
 
 
 def what_is_open(app: Pipeline) -> Open:

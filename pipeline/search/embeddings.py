@@ -8,7 +8,7 @@ folders (vectors.py) or Milvus.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pipeline.search import nearness
@@ -34,6 +34,14 @@ CHARACTERS_A_BATCH = 40_000  # Mistral takes 16,384 tokens a request; English ha
 
 _loading = threading.Lock()
 _minilm = lru_cache(maxsize=1)(load_minilm)
+
+
+@cache
+def _cores() -> int:
+    """How many torch uses where nothing else was said."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def text_embedding(settings: Settings, wait: Callable[[float], None] = time.sleep) -> "BaseEmbedding":
@@ -117,6 +125,9 @@ def _read_with_minilm(texts: tuple[str, ...]) -> tuple[Any, Any, list[list[tuple
 
     with _loading:  # two threads that ask first must not both load it
         model, tokenizer = _minilm()
+        cores = _cores()
+    # A question gains nothing from a second core, and waits for it where that is busy.
+    torch.set_num_threads(1 if len(texts) == 1 else cores)
     encoded = tokenizer.encode_batch(list(texts))
     mask = torch.tensor([one.attention_mask for one in encoded])
     with torch.inference_mode():

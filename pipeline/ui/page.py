@@ -3,7 +3,9 @@
 Lives in Streamlit's session state and in the address of the page. Draws nothing but what went wrong.
 """
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -22,7 +24,10 @@ STATES = {"ok": ":green[:material/check_circle:]", "off": ":gray[:material/do_no
 BROKEN = ":red[:material/error:]"
 ICON = Path(__file__).with_name("icon.svg").read_text()  # a sign by its name would be fetched from elsewhere
 LOOK = Path(__file__).with_name("page.css")
+TURN = 0.3  # s that a page waits for the drawing of others
 ALL = "all"  # in the address: the whole library is asked
+
+_drawing = threading.Lock()
 
 
 @dataclass
@@ -44,6 +49,22 @@ class Open:
     @property
     def key(self) -> str:
         return self.asked.id if self.asked else ALL
+
+
+# -- drawing
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Draw one page after another, not all at once: Python runs one thread at a time, so many at once would all end
+    last, and keep waiting whoever is answered. What draws for long lets the others pass.
+    """
+    first = _drawing.acquire(timeout=TURN)
+    try:
+        yield
+    finally:
+        if first:
+            _drawing.release()
 
 
 # -- what is open
