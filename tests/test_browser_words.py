@@ -185,11 +185,12 @@ def hostile(_read_once: Path, tmp_path: Path, catcher: Catcher) -> Path:
     with contextlib.closing(build(Settings(data_dir=data))) as library:
         library.reindex()
 
-    kept = []
+    kept, moments = [], []
     for number, text in enumerate(every):
-        moment = Moment(media.id, 1.0, 3.0, 0.5, (Passage(1.0, 3.0, text, "speech"),), media.frames[:1], (text,), text)
+        heard = (Passage(1.0, 3.0, text, "speech"),)
+        moments.append(Moment(media.id, 1.0, 3.0, 0.5, heard, media.frames[:1], (text,), text))
         sent = ({"role": text[:40], "content": text}, {"role": "user", "content": [{"type": "text", "text": text}]})
-        found = Evidence(text, (moment,), notes=(text,))
+        found = Evidence(text, tuple(moments), notes=(text,))  # of the last answer all of them
         answered = Exchange(text, text=f"{text} [0:02]", answered_by=text[:40], evidence=found, asked=1.0 + number)
         kept.append(replace(answered, uncited=(text,), finish="interrupted", error=text, sent=sent))
     (film / "chat.json").write_text(exchange.dump(kept))
@@ -223,6 +224,8 @@ def test_nothing_on_the_real_page_is_fetched_or_linked(hostile, catcher):
                 "[data-testid=stTooltipHoverTarget]"
             ).first.hover()
         page.get_by_text("Evidence: ").last.click()
+        expect(page.locator("[class*=st-key-save-]")).to_have_count(len(payloads(catcher.there)))
+        check("evidence")
         press(page, "saw-")
         page.get_by_role("dialog").wait_for()
         check("what the model saw")

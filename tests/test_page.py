@@ -89,6 +89,12 @@ def opened(page: AppTest) -> str:
     return media_id if isinstance(media_id, str) else media_id[0]
 
 
+def look_at_evidence(page: AppTest) -> None:
+    """Of the first answer, by a click."""
+    page.session_state[f"evidence-{opened(page)}-0"] = True
+    page.run()
+
+
 def add(page: AppTest, path: object) -> AppTest:
     """Paste a path and begin to read what it names."""
     page.text_input(key="path").set_value(str(path)).run()
@@ -275,6 +281,7 @@ def test_an_answer_comes_with_its_evidence_and_its_times_are_links(watching):
     assert "volcanoes" in said(watching, 1)
     assert "[0:19](#t=19.00)" in said(watching, 1)
     assert "quotes" in text(watching)
+    look_at_evidence(watching)
     assert ":primary-background[volcanoes]" in said(watching, 1)  # the words that match are marked
     assert watching.image
 
@@ -363,6 +370,7 @@ def test_a_question_about_the_whole_video_shows_its_chapters_by_their_titles(wat
     divide(settings, 0.0, 9.0, 18.0)
     ask(watching, "What is this video about?")
     assert not watching.exception
+    look_at_evidence(watching)
     evidence = next(one for one in watching.expander if "chapters" in one.label)
     assert evidence.label == "Evidence: 3 chapters"
     shown = "\n".join(one.value for one in evidence.markdown)

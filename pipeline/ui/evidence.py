@@ -47,8 +47,12 @@ def show_evidence(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping
     what = "chapter" if evidence.kind == "whole" else "moment"
     count = f"{len(there)} {what}{'s' * (len(there) > 1)}"
     label = f"Evidence: {count}" if evidence.near else f"The nearest that was found: {count}"
-    wanted = roots(evidence.question)
-    with st.expander(label, icon=":material/search:", type="compact"):
+    key = f"evidence-{open.key}-{number}"
+    panel = st.expander(label, icon=":material/search:", type="compact", on_change="rerun", key=key)
+    with panel:
+        if not panel.open:  # drawing it takes a third of drawing an answer: only for those who look
+            return
+        wanted = roots(evidence.question)
         for rank, moment in enumerate(there):
             show_moment(app, open, moment, wanted, titles, f"{number}-{rank}")
         if gone := len(evidence.moments) - len(there):
