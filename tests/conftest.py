@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from pipeline import build, steps
 from pipeline.settings import Settings
 from pipeline.types import Media, Progress
 from pipeline.workflow import Pipeline
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 # Several files are tested at a time: each gets one core, not all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -101,3 +105,23 @@ def library(_read_once: Path, settings: Settings) -> Iterator[Pipeline]:
     pipeline = build(settings)
     yield pipeline
     pipeline.close()
+
+
+# -- a real browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from served import CHROMIUM, NEEDS_CHROMIUM
+
+    for item in items:
+        if not CHROMIUM and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=NEEDS_CHROMIUM))
+
+
+@pytest.fixture(scope="module")
+def somebody() -> "Iterator[BrowserContext]":
+    """A person with a browser."""
+    from served import person
+
+    with person() as somebody:
+        yield somebody

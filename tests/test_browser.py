@@ -12,15 +12,12 @@ from pathlib import Path
 import pytest
 from chat_server import ChatServer, chat_server
 from served import (
-    CHROMIUM,
-    NEEDS_CHROMIUM,
     NEEDS_PLAYWRIGHT,
     Server,
     ask,
     leads_to,
     new_page,
     open_video,
-    person,
     press,
     put_player,
     running,
@@ -31,7 +28,7 @@ from pipeline.media import folder as folders
 from pipeline.types import Chapter
 
 expect = pytest.importorskip("playwright.sync_api", reason=NEEDS_PLAYWRIGHT).expect
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS_CHROMIUM)]
+pytestmark = pytest.mark.browser
 
 WORDS = ("Plants", " make sugar", " [0:02].", " A pigment swallows light [0:10].", " Next come volcanoes [0:20].")
 WHOLE = "What is this video about?"  # no model is asked what it asks for
@@ -73,12 +70,6 @@ def server(data, endpoint) -> Iterator[Server]:
 def address(server, data) -> str:
     """Of the film."""
     return f"{server.address}/?video={next(data.glob('*/media.json')).parent.name}"
-
-
-@pytest.fixture(scope="module")
-def somebody():
-    with person() as somebody:
-        yield somebody
 
 
 @pytest.fixture

@@ -12,13 +12,10 @@ import pytest
 from chat_server import ChatServer, chat_server
 from make_film import make_film
 from served import (
-    CHROMIUM,
-    NEEDS_CHROMIUM,
     NEEDS_PLAYWRIGHT,
     ask,
     leads_to,
     new_page,
-    person,
     press,
     serve,
     wait_for_player,
@@ -27,7 +24,7 @@ from served import (
 from pipeline.chat import captions
 
 expect = pytest.importorskip("playwright.sync_api", reason=NEEDS_PLAYWRIGHT).expect
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS_CHROMIUM)]
+pytestmark = pytest.mark.browser
 
 DESCRIBING = "Describing the pictures"
 WORDS = ("Lava", " is hot", " [0:11].", " It flows.")
@@ -53,12 +50,6 @@ def address(_read_once: Path, endpoint, tmp_path_factory) -> Iterator[str]:
     shutil.copytree(_read_once, data)
     with serve(data, VLLM_BASE_URL=endpoint.base_url, CAPTIONS="on", SCREEN_TEXT="off") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def somebody():
-    with person() as somebody:
-        yield somebody
 
 
 @pytest.fixture

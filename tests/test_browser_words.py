@@ -20,7 +20,7 @@ import pytest
 from chat_server import chat_server, free_port
 from conftest import read_here
 from payloads import payloads
-from served import CHROMIUM, NEEDS_CHROMIUM, NEEDS_PLAYWRIGHT, PATIENCE, ROOT, ask, chromium, press, running
+from served import NEEDS_PLAYWRIGHT, PATIENCE, ROOT, ask, chromium, press, running
 
 from pipeline import build
 from pipeline.chat import exchange
@@ -30,7 +30,7 @@ from pipeline.settings import Settings
 from pipeline.types import Chapter, Evidence, Moment, Passage
 
 expect = pytest.importorskip("playwright.sync_api", reason=NEEDS_PLAYWRIGHT).expect
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS_CHROMIUM)]
+pytestmark = pytest.mark.browser
 
 WHOLE = "What is this video about?"
 LINKS = """() => {

@@ -39,6 +39,7 @@ TOPICS = ("the engine", "the colour", "a number", "the river", "an example", "th
 FIRST_WORD, WORD, WORDS = 0.5, 0.1, 40  # s until the first word, s between two, words of an answer
 DECIDING = 0.1  # s until the model says what kind of question it is
 STILL = 5.0  # s after which a page on which an answer arrives and nothing changes is drawn anew: see player.js
+ASKED_SHARE = 0.5  # s, that the app itself may take at the 95th percentile
 WAIT = 120.0  # s after which an answer counts as lost
 
 
@@ -367,6 +368,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         print(f"{'the first question after the start':<34} {first.asked[0].share:.2f} s to the first word")
     if answered:
         told("the app's share to the first word", [one.share for one in answered])
+        print(f"{'  asked: at most':<34} {ASKED_SHARE:.2f} s at 95 %")
         told(
             "  until the model is asked", [(one.decide[0] if one.decide else one.asked) - one.sent for one in answered]
         )
