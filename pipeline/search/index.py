@@ -128,11 +128,12 @@ class Index:
         with self._whole_or_reopened(LibraryError, stores), stores.errors():
             if asked := [one for one in TEXT_LISTS if one in wanted and any(kind != IMAGE for kind in kinds)]:
                 bundles = self._bundles(text, {TEXT_LISTS[one][0] for one in asked})
+                indexes = [self._multi_modal(stores, kind) for kind in kinds if kind != IMAGE]
                 for found_by in asked:
                     mode, unwanted = TEXT_LISTS[found_by]
                     hits: list[Hit] = []
-                    for kind in (one for one in kinds if one != IMAGE):
-                        retriever = self._retriever(stores, kind, ids, limit, after, before, mode, unwanted)
+                    for index in indexes:
+                        retriever = _retriever(index, ids, limit, after, before, mode, unwanted)
                         hits += [to_hit(one, found_by) for one in retriever.text_retrieve(bundles[mode])]
                     if hits:  # of several languages: their scores compare as those of the shards of one index do
                         lists[found_by] = sorted(hits, key=lambda hit: -hit.score)[:limit]
@@ -325,32 +326,6 @@ class Index:
             image_embed_model=self._image,
         )
 
-    def _retriever(
-        self,
-        stores: Stores,
-        kind: str,
-        ids: list[str] | None,
-        limit: int,
-        after: float | None,
-        before: float | None,
-        mode: str = "default",
-        unwanted: str = "",
-    ) -> Any:
-        from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
-
-        window = [MetadataFilter(key="level", value=unwanted, operator=FilterOperator.NE)] if unwanted else []
-        if after is not None:
-            window.append(MetadataFilter(key="end", value=float(after), operator=FilterOperator.GT))
-        if before is not None:
-            window.append(MetadataFilter(key="start", value=float(before), operator=FilterOperator.LT))
-        return self._multi_modal(stores, kind).as_retriever(
-            similarity_top_k=limit,
-            image_similarity_top_k=limit,
-            vector_store_query_mode=mode,
-            doc_ids=ids,
-            filters=MetadataFilters(filters=window) if window else None,
-        )
-
     def _pictures(
         self,
         stores: Stores,
@@ -361,10 +336,35 @@ class Index:
         before: float | None,
     ) -> list[Hit]:
         try:
-            found = ask(self._retriever(stores, IMAGE, ids, limit, after, before))
+            found = ask(_retriever(self._multi_modal(stores, IMAGE), ids, limit, after, before))
         except ModelError as error:
             if self._settings.clip_model:  # named in the settings: used, or an error
                 raise
             log.warning("Pictures were not searched: %s", error)
             return []
         return [to_hit(one, "picture") for one in found]
+
+
+def _retriever(
+    index: Any,
+    ids: list[str] | None,
+    limit: int,
+    after: float | None,
+    before: float | None,
+    mode: str = "default",
+    unwanted: str = "",
+) -> Any:
+    from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters
+
+    window = [MetadataFilter(key="level", value=unwanted, operator=FilterOperator.NE)] if unwanted else []
+    if after is not None:
+        window.append(MetadataFilter(key="end", value=float(after), operator=FilterOperator.GT))
+    if before is not None:
+        window.append(MetadataFilter(key="start", value=float(before), operator=FilterOperator.LT))
+    return index.as_retriever(
+        similarity_top_k=limit,
+        image_similarity_top_k=limit,
+        vector_store_query_mode=mode,
+        doc_ids=ids,
+        filters=MetadataFilters(filters=window) if window else None,
+    )

@@ -1,4 +1,4 @@
-"""What the parts of the page share: what is open, links to times, where the player stands, what went wrong.
+"""What the parts of the page share: whose turn it is, what is open, links, where the player stands, what went wrong.
 
 Lives in Streamlit's session state and in the address of the page. Draws nothing but what went wrong.
 """
