@@ -203,6 +203,7 @@ def configured(folder: Path, url: str) -> Settings:
     keys = {name.lower(): key for name, key in CANARIES.items()}
     return Settings(
         data_dir=folder / "data",
+        media_roots=(folder,),
         text_embedding="local",
         vllm_base_url=url,
         embedding_base_url=url,
@@ -276,7 +277,8 @@ def outside(folder: Path) -> list[Row]:
 
 def environment(settings: Settings) -> dict[str, str]:
     values = {one.name.upper(): getattr(settings, one.name) for one in dataclasses.fields(Settings)}
-    return {name: {True: "on", False: "off"}.get(value, str(value)) for name, value in values.items()}
+    roots = {"MEDIA_ROOTS": os.pathsep.join(map(str, settings.media_roots))}
+    return {name: {True: "on", False: "off"}.get(value, str(value)) for name, value in values.items()} | roots
 
 
 def said(arguments: list[str], environ: dict[str, str]) -> str:
