@@ -671,7 +671,7 @@ def row(name: str, tally: Tally) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--random", type=int, default=230, help="kills at random moments, over all operations; some come too late")
+    parser.add_argument("--random", type=int, default=230, help="kills at random moments; some come too late")
     parser.add_argument("--points", type=int, default=1000, help="durable steps to kill at, of each operation at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="names of operations, with commas between")
