@@ -6,7 +6,7 @@ where this is computed. Knows not what the steps do.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import exp
 
 from pipeline import estimate
@@ -18,33 +18,42 @@ INSTANT = 0.5  # s; what a step has done so soon was done before
 SURE = 3.0  # s of work after which a step says how fast it is
 
 
+@dataclass
+class _Step:
+    """How one step goes."""
+
+    began: float  # s
+    first: tuple[float, float]  # (s, fraction), where its work began: what was done before is no work of its
+    last: tuple[float, float]  # (s, fraction)
+    work: float = 0.0  # s, fading
+    done: float = 0.0  # fraction, fading
+
+
 class Pace:
-    """The pace of one reading."""
+    """The pace of one reading, whose steps may go on beside each other."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
-        self._step, self._began = "", 0.0  # (its name, s)
-        self._first = self._last = (0.0, 0.0)  # (s, fraction), of the step
-        self._work = self._done = 0.0  # s and fraction, both fading
+        self._steps: dict[str, _Step] = {}
 
     def of(self, progress: Progress) -> Progress:
         """The progress that came just now, with its speed and the time left."""
         now = self._clock(), progress.fraction
-        if progress.step != self._step:
-            self._step, self._began, self._first, self._last = progress.step, now[0], now, now
-            self._work = self._done = 0.0
-        elif now[0] - self._began < INSTANT:
-            self._first = self._last = now
-        passed, grown = now[0] - self._last[0], max(0.0, now[1] - self._last[1])
+        step = self._steps.get(progress.step)
+        if step is None or progress.fraction < step.last[1]:  # it begins, or begins again
+            step = self._steps[progress.step] = _Step(now[0], now, now)
+        elif now[0] - step.began < INSTANT:
+            step.first = step.last = now
+        passed, grown = now[0] - step.last[0], max(0.0, now[1] - step.last[1])
         fading = exp(-passed / MEMORY)
-        self._work, self._done = self._work * fading + passed, self._done * fading + grown
-        was_done, self._last = self._last[1] >= 1, now
+        step.work, step.done = step.work * fading + passed, step.done * fading + grown
+        was_done, step.last = step.last[1] >= 1, now
         if progress.fraction >= 1:
             if grown and not was_done:
-                work, part = now[0] - self._first[0], now[1] - self._first[1]
+                work, part = now[0] - step.first[0], now[1] - step.first[1]
                 estimate.learn(self._settings, replace(progress, fraction=part), work)
             return replace(progress, left=0.0)
-        if now[0] - self._first[0] < SURE or not self._done:
+        if now[0] - step.first[0] < SURE or not step.done:
             return progress
-        rate = self._done / self._work  # of the step in a second
+        rate = step.done / step.work  # of the step in a second
         return replace(progress, speed=rate * progress.length, left=(1 - progress.fraction) / rate)

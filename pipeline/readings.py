@@ -16,6 +16,7 @@ from pipeline.types import Progress
 from pipeline.waiting import Waiting, Wanted
 from pipeline.worker import Worker
 
+BESIDE = {"screen", "speech"}  # go on beside each other
 TRIES = 2  # runs of the app that a reading may end before it waits for a person
 GOES_ON = "Reading {} broke off when the app ended. It goes on."
 TWICE = (
@@ -47,6 +48,13 @@ class Reading:
     def queued(self) -> int:
         """How many are read before it; 0 once its turn has come."""
         return self.queue.before(self)
+
+    @property
+    def present(self) -> list[Progress]:
+        """What it does now: its present step, and another that goes on beside it."""
+        *others, last = self.progress.values()
+        beside = [one for one in others if {one.step, last.step} == BESIDE and one.left]
+        return sorted([*beside, last], key=lambda one: one.step)  # the rows of a page stay where they are
 
     def cancel(self) -> None:
         """End it at once, or take it out of the queue. What was read is kept; read again, it goes on from there."""

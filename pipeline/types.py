@@ -149,5 +149,8 @@ class Estimate:
 
     @property
     def work(self) -> tuple[float, float]:
-        """(at least, at most) s of all steps."""
-        return sum(least for least, _ in self.steps.values()), sum(most for _, most in self.steps.values())
+        """(at least, at most) s of all steps: "speech" and "screen" go on beside each other."""
+        beside = [self.steps[step] for step in ("speech", "screen") if step in self.steps]
+        alone = [span for step, span in self.steps.items() if step not in ("speech", "screen")]
+        spans = [*alone, tuple(map(max, zip(*beside, strict=True)))] if beside else alone
+        return sum(least for least, _ in spans), sum(most for _, most in spans)

@@ -139,9 +139,12 @@ def _cause(code: int) -> str:
 def main(job_file: TextIO, answers: TextIO) -> int:
     """The child: do the one job, answer in JSON lines."""
 
+    one_line = threading.Lock()  # steps that go on beside each other tell how far they are
+
     def say(value: dict) -> None:
-        answers.write(json.dumps(value) + "\n")
-        answers.flush()
+        with one_line:
+            answers.write(json.dumps(value) + "\n")
+            answers.flush()
 
     job = json.loads(job_file.readline())
     threading.Thread(target=_die_with_parent, args=(job_file,), daemon=True, name="parent").start()

@@ -105,6 +105,23 @@ def test_it_is_said_in_round_figures(least, most, words):
     assert estimate.say(Estimate(3600.0, {"speech": (least, most)}, 0, {})) == words
 
 
+def test_what_is_read_beside_each_other_takes_as_long_as_the_longer_of_it():
+    both = Estimate(60.0, {"frames": (2.0, 3.0), "speech": (10.0, 30.0), "screen": (5.0, 40.0)}, 0, {})
+    assert both.work == (12.0, 43.0)
+    assert replace(both, steps={"frames": (2.0, 3.0), "screen": (5.0, 40.0)}).work == (7.0, 43.0)
+
+
+def test_two_steps_beside_each_other_have_a_pace_of_their_own(settings):
+    now = [0.0]
+    pace = Pace(settings, clock=lambda: now[0])
+    for second in range(0, 20):
+        now[0] = float(second)
+        speech = pace.of(Progress("speech", second / 100, length=1000.0))
+        screen = pace.of(Progress("screen", second / 40, length=1000.0))
+    assert speech.left == pytest.approx(81)
+    assert screen.left == pytest.approx(21)
+
+
 def test_a_step_says_how_fast_it_is_and_how_long_it_will_take(spoken, settings):
     settings.data_dir.mkdir()
     now = [0.0]

@@ -17,9 +17,9 @@ from make_film import make_film
 from tiny_whisper import make_checkpoint
 
 from pipeline import build, disk, waiting
-from pipeline.errors import MediaNotFound, ReadingCancelled
+from pipeline.errors import MediaNotFound, ModelError, ReadingCancelled
 from pipeline.media import folder as folders
-from pipeline.media import reading
+from pipeline.media import reading, screen
 from pipeline.media.video import identify
 from pipeline.readings import Reading, Readings
 from pipeline.settings import Settings
@@ -239,6 +239,41 @@ def test_a_reading_that_was_killed_goes_on_with_the_pictures_and_their_texts(sli
     media = read_here(slides, settings)
     assert (folder / "screen.jsonl").read_bytes().startswith(seen)
     assert media == read_here(slides, replace(settings, data_dir=tmp_path / "other"))
+
+
+def test_text_on_the_screen_and_speech_are_read_beside_each_other(talk, hearing, monkeypatch):
+    heard, read_screen = threading.Event(), screen.read_screen
+
+    def slowly(*args: object) -> Iterator[str]:
+        for text in read_screen(*args):
+            heard.wait(60)  # who read the pictures first would wait here for ever
+            yield text
+
+    told: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        told.append(progress)
+        if progress.step == "speech" and progress.fraction > 0.2:
+            heard.set()
+
+    monkeypatch.setattr(screen, "read_screen", slowly)
+    monkeypatch.setattr(reading, "MINUTE", 0.0)
+    media = read_here(talk, replace(hearing, screen_text=True), report)
+    steps = [one.step for one in told if one.fraction > 0]
+    assert steps.index("speech") < steps.index("screen") < len(steps) - 1
+    assert {media.coverage[part].state for part in ("speech", "screen")} == {"read"}
+    assert {one.kind for one in media.passages} == {"speech", "screen"}
+
+
+def test_what_keeps_the_screen_from_being_read_beside_the_hearing_is_said(talk, hearing, monkeypatch):
+    def broken(*_: object) -> Iterator[str]:
+        yield "Harbour bridge"
+        raise ModelError("Text on the screen cannot be read. Reinstall it.")
+
+    monkeypatch.setattr(screen, "read_screen", broken)
+    with pytest.raises(ModelError, match="Reinstall it"):
+        read_here(talk, replace(hearing, screen_text=True))
+    assert (hearing.data_dir / identify(talk) / "screen.jsonl").exists()
 
 
 def test_what_was_read_so_far_is_asked_about_and_nothing_is_called_missing(talk, hearing):

@@ -16,11 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.cores import cores, half
 from pipeline.disk import append_line, read_lines, storage_errors
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
+from pipeline.media.seeing import Seeing
 from pipeline.media.source import check
 from pipeline.media.unfinished import broken_off, under_way
 from pipeline.settings import Limits, Settings
@@ -34,7 +36,7 @@ Report = Callable[[Progress], None]
 Keep = Callable[[Media], None]
 Words = tuple[Sequence[passages.Segment], str, str, Coverage]  # segments, their kind, their language, what was read
 
-HEARD, SEEN = "speech.jsonl", "screen.jsonl"  # a line for each stretch that was heard, each picture that was read
+HEARD = "speech.jsonl"  # a line for each stretch that was heard
 MINUTE = 60.0  # s of work between two times that what was read is told
 NO_SOUND = "The file has no sound."
 
@@ -76,10 +78,20 @@ def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Re
 
     Raises what begin_media raises, and what keep raises.
     """
-    if media.coverage["screen"].until is not None:
-        media = _read_screen(media, folder, report, keep)
+    seeing = Seeing(folder, media.frames, report) if media.coverage["screen"].until is not None else None
     if media.coverage["speech"].until is not None:
-        media = _hear(media, path, folder, settings, report, keep)
+        if seeing:  # two steps on half the cores each are sooner done than one after the other on all: see cores.py
+            with seeing.beside(half()):
+                media = _hear(media, path, folder, settings, report, lambda now: keep(_seen(now, seeing)))
+        else:
+            media = _hear(media, path, folder, settings, report, keep)
+    if seeing:
+        told = time.monotonic()
+        for _ in () if seeing.is_done else seeing.read_on(cores()):
+            if time.monotonic() - told >= MINUTE:
+                keep(_seen(media, seeing))
+                told = time.monotonic()
+        media = _seen(media, seeing)
     seen, heard = media.coverage["frames"], media.coverage["speech"]
     if not media.frames and seen.state == "off" and heard.state in ("off", "absent"):
         raise SourceError(seen.note)
@@ -283,30 +295,13 @@ def _screen_to_come(frames: list[Frame], length: float, settings: Settings) -> C
     return under_way("screen", 0.0, length)
 
 
-def _read_screen(media: Media, folder: Path, report: Report, keep: Keep) -> Media:
-    """Read the text on the pictures whose text was not read yet. Each text is kept as soon as it was."""
-    known = {line["image"]: line["text"] for line in read_lines(folder / SEEN) if "image" in line and "text" in line}
-    texts = []
-    for frame in media.frames:
-        if frame.image not in known:
-            break
-        texts.append(known[frame.image])
-
-    def seen(coverage: Coverage) -> Media:
-        return _with_screen(media, screen.to_passages(media.frames, texts), coverage)
-
-    report(Progress("screen", len(texts) / len(media.frames)))
-    told = time.monotonic()
-    for frame, text in zip(
-        media.frames[len(texts) :], screen.read_screen(folder, media.frames[len(texts) :]), strict=True
-    ):
-        append_line(folder / SEEN, {"image": frame.image, "text": text})
-        texts.append(text)
-        report(Progress("screen", len(texts) / len(media.frames)))
-        if time.monotonic() - told >= MINUTE:
-            keep(seen(under_way("screen", frame.end, media.length, "rapidocr")))
-            told = time.monotonic()
-    report(Progress("screen", 1.0))
-    if not any(texts):
-        return seen(Coverage("absent", by="rapidocr", note="No text was seen on the screen."))
-    return seen(Coverage("read", by="rapidocr"))
+def _seen(media: Media, seeing: Seeing) -> Media:
+    """The media with the text that was read on its pictures so far."""
+    seeing.check()
+    if not seeing.is_done:
+        coverage = under_way("screen", seeing.until, media.length, "rapidocr" if seeing.texts else "")
+    elif any(seeing.texts):
+        coverage = Coverage("read", by="rapidocr")
+    else:
+        coverage = Coverage("absent", by="rapidocr", note="No text was seen on the screen.")
+    return _with_screen(media, screen.to_passages(media.frames, seeing.texts), coverage)

@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from pipeline.cores import cores
 from pipeline.errors import ModelError, StorageError
 from pipeline.media.layout import Line, arrange
 from pipeline.types import Frame, Passage
@@ -29,13 +30,13 @@ _CLOCK = re.compile(r"\d+(?::\d\d)+")
 _one_load = threading.Lock()
 
 
-def read_screen(folder: Path, frames: Sequence[Frame]) -> Iterator[str]:
-    """The text on each frame, "" where there is none.
+def read_screen(folder: Path, frames: Sequence[Frame], threads: int = 0) -> Iterator[str]:
+    """The text on each frame, "" where there is none. On so many threads, 0: on all cores, as far as that helps.
 
     Raises ModelError when rapidocr cannot be loaded, StorageError when a picture cannot.
     """
     if frames:
-        engine = _load()
+        engine = _load(threads)
     for frame in frames:
         yield _read(engine, folder / frame.image)
 
@@ -77,7 +78,7 @@ def available() -> tuple[bool, str]:
     return True, "rapidocr"
 
 
-def _load() -> Any:
+def _load(threads: int = 0) -> Any:
     there, what = available()
     if not there:
         raise ModelError(f"Text on the screen cannot be read. {what}")
@@ -90,7 +91,7 @@ def _load() -> Any:
             params={
                 "Global.log_level": "critical",
                 "Global.use_cls": False,  # asks of each line whether it is upside down
-                "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, _cores()),
+                "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, threads or cores()),
             }
         )
 
@@ -140,7 +141,3 @@ def _model_errors() -> Iterator[None]:
         raise ModelError(
             f"Text on the screen cannot be read ({reason}). Reinstall it: pip install --force-reinstall rapidocr"
         ) from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -118,7 +118,8 @@ def how_far(reading: Reading) -> None:
         if reading.queued:
             st.caption(f"Waiting: {reading.queued} before it.")
         else:
-            step(list(reading.progress.values())[-1])
+            for one in reading.present:
+                step(one)
 
 
 def step(now: Progress) -> None:
@@ -156,7 +157,8 @@ def being_read(app: Pipeline, media: Media, reading: Reading, before: tuple) -> 
         st.rerun(scope="app")  # more can be asked about, or all of it
     with st.container(key="strip", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(width="stretch", gap=None):
-            step(list(reading.progress.values())[-1])
+            for one in reading.present:
+                step(one)
         buttons(app, reading)
 
 
@@ -178,7 +180,7 @@ def lines(app: Pipeline, before: tuple) -> None:
         if one.error:
             far = "not read"
         else:
-            far = f"{one.queued} before it" if one.queued else in_words(list(one.progress.values())[-1], brief=True)
+            far = f"{one.queued} before it" if one.queued else in_words(one.present[-1], brief=True)
         st.button(
             f"{neutralise(one.path.name)}: {far}",
             key=f"line-{key_of(one)}",
