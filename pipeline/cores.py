@@ -7,7 +7,9 @@ import os
 
 
 def cores() -> int:
-    """How many there are for this process."""
+    """How many there are for this process, or as many as OMP_NUM_THREADS gives it, as other libraries read it."""
+    if (told := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        return max(1, int(told))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -68,7 +68,7 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     elif facts.has_audio:
         length = _left(before, "speech") * facts.length
         steps["speech"] = _span(costs["speech"], SPOKEN[0] * length, SPOKEN[1] * length)
-        if not speech.is_on_disk(settings.whisper_model):
+        if not speech.is_on_disk(settings.whisper_model, settings.speech_engine):
             notes.append("Whisper's weights are not on this machine yet: they are fetched first, if they can be.")
     if facts.has_video and embeddings.image_embedding_available(settings)[0]:
         steps["pictures"] = _span(costs["pictures"], *pictures)
@@ -146,7 +146,7 @@ def _known(settings: Settings) -> dict[str, tuple[float, float]]:
 
 def _costs(settings: Settings) -> dict[str, tuple[float, float]]:
     """(least, most) s of work for one s of the source or one picture, by step."""
-    model = Path(settings.whisper_model or speech.DEFAULT).stem.removeprefix("whisper-")
+    model = Path(settings.whisper_model or speech.DEFAULT).stem.removeprefix("faster-").removeprefix("whisper-")
     usual = USUAL | {
         "speech": next((cost for name, cost in HEARING.items() if model.startswith(name)), HEARING["base"])
     }
@@ -161,7 +161,8 @@ def _costs(settings: Settings) -> dict[str, tuple[float, float]]:
 
 def _name(step: str, settings: Settings) -> str:
     """Under which name the cost of a step is kept: that of a model is another's with another model."""
-    model = {"speech": settings.whisper_model, "captions": settings.vllm_model, "pictures": settings.clip_model}
+    heard_by = f"{settings.speech_engine} {settings.whisper_model}".strip()
+    model = {"speech": heard_by, "captions": settings.vllm_model, "pictures": settings.clip_model}
     return f"{step} {model[step]}".strip() if step in model else step
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import SettingsError
 
+SPEECH_ENGINES = ("whisper", "faster-whisper")
 TEXT_EMBEDDINGS = ("local", "mistral", "openai")
 SHORTEST_PASSWORD = 8  # characters
 SHORTEST_SECRET = 4  # characters; what is shorter stands in many words, and is no key
@@ -44,7 +45,8 @@ class Settings:
     data_dir: Path = Path("data")  # the library: one folder a video, and the Milvus Lite file
     frames_per_second: float = 0.2  # Hz, pictures taken from a video
     screen_text: bool = True  # read the text on frames
-    whisper_model: str = ""  # name or .pt file; "" is "base" if its weights can be had
+    speech_engine: str = ""  # "whisper" or "faster-whisper"; "" is "whisper"
+    whisper_model: str = ""  # name, .pt file, or folder for faster-whisper; "" is "base" if its weights can be had
     clip_model: str = ""  # Hugging Face name or folder; "" is openai/clip-vit-base-patch32 if it can be had
     reranker: str = ""  # a cross-encoder that orders what was found; "" is none
     text_embedding: str = ""  # "local", "mistral" or "openai"; "" follows from the keys below
@@ -79,6 +81,11 @@ class Settings:
         for name, (least, most) in BOUNDS.items():
             if not least <= getattr(self, name) <= most:
                 raise SettingsError(f"{name.upper()} is {getattr(self, name):g}. Give a number of {least} to {most:,}.")
+        if self.speech_engine and self.speech_engine not in SPEECH_ENGINES:
+            raise SettingsError(
+                f"SPEECH_ENGINE is {shown(self.speech_engine)}. "
+                f"Give one of: {', '.join(SPEECH_ENGINES)}; or leave it empty."
+            )
         if self.text_embedding and self.text_embedding not in TEXT_EMBEDDINGS:
             raise SettingsError(
                 f"TEXT_EMBEDDING is {shown(self.text_embedding)}. "

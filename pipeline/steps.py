@@ -73,7 +73,7 @@ def _read_into(
         how = f"{settings.frames_per_second:g}"
         if folder != home:  # who reads anew does so for what was changed since
             beside = [one.name for one in subtitles.find_beside(path)]
-            how += f" {settings.screen_text} {settings.whisper_model} {beside}"
+            how += f" {settings.screen_text} {settings.speech_engine} {settings.whisper_model} {beside}"
         folders.begin(folder, path, how)  # else it was begun, and has a record
         media = _read_before(folder)
     written = media or subtitles.is_subtitles(path)

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -80,17 +79,16 @@ def pictures_then_crash(source, folder, fps, progress, limits):
     return video.read_frames(source, folder, fps, told, limits)
 
 
-def sound_then_crash(source, file, folder, progress, limits):
-    def told(done):
-        if done > 0.5:
-            os.fsync(file)
+def sound_then_crash(source, since, limits):
+    for number, piece in enumerate(video.read_sound(source, since, limits)):
+        if number == 12:
             os.kill(os.getpid(), signal.SIGSEGV)
+        yield piece
 
-    return video.read_sound(source, file, folder, told, limits)
 
-
-def crash_in_sound(source, file, folder, progress, limits):
+def crash_in_sound(source, since, limits):
     os.kill(os.getpid(), signal.SIGSEGV)
+    yield
 
 
 def half_a_clip(source, start, end, target, limits):
@@ -114,8 +112,7 @@ def read_all(source, folder, limits):
         part(lambda *given, limits: clips.still(*given, limits) and (), 0.0, folder / "frames" / "still.jpg")
         part(lambda *given, limits: burst.decode(*given, limits) and (), [], folder, 0.0, 2.0, time.monotonic() + 3, 10)
     if facts.has_audio:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            part(lambda *given, limits: video.read_sound(*given, limits), file.fileno(), folder, lambda done: None)
+        part(lambda *given, limits: [one for one in video.read_sound(*given, limits) if isinstance(one, str)], 0.0)
     if facts.subtitles:
         part(lambda *given, limits: video.read_embedded_subtitles(*given, limits)[2])
     return notes

@@ -18,7 +18,9 @@ BASE = (
 HEAVY = {
     "av": "media/container.py",
     "moviepy": "media/clips.py",
-    "whisper": "media/speech.py",
+    "whisper": "media/openai_whisper.py",
+    "faster_whisper": "media/faster_whisper.py",
+    "ctranslate2": "media/faster_whisper.py",
     "rapidocr": "media/screen.py",
     "pymilvus": "search/stores.py",
     "transformers": "search/weights.py",

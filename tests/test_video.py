@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,11 +18,10 @@ def read(path: Path, folder: Path, fps: float = 0.2):
     return video.read_frames(path, folder, fps, lambda done: None)
 
 
-def hear(path: Path):
-    with tempfile.TemporaryFile() as file:
-        notes = video.read_sound(path, file.fileno(), path.parent)
-        file.seek(0)
-        return np.frombuffer(file.read(), np.float32), notes
+def hear(path: Path, since: float = 0.0):
+    pieces = list(video.read_sound(path, since))
+    blocks = [one for one in pieces if not isinstance(one, str)]
+    return np.concatenate([np.zeros(0, np.float32), *blocks]), [one for one in pieces if isinstance(one, str)]
 
 
 def number(folder: Path, frame) -> int:

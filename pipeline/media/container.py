@@ -32,6 +32,7 @@ CONTAINERS = (
 LONGEST_GAP = 3600.0  # s; a longer one is a broken time stamp
 PATIENCE = 30.0  # s until a read that does not come back is given up
 RATE = 16_000  # Hz, what Whisper hears
+COUNTED = ("mp3", "aac", "ac3", "eac3", "amr")  # FFmpeg's names of what has no times but those counted from the start
 DEFAULT, FORCED, COVER = 0x1, 0x40, 0x400  # FFmpeg's AV_DISPOSITION flags
 PROTECTED = ("encv", "enca", "drmi", "drms")  # codec tags of Common Encryption and FairPlay
 PROTECTION = "{} is encrypted (copy protection). Give a copy without protection."
@@ -248,6 +249,19 @@ class Tape:
                 if block.pts is not None:
                     samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
                     yield block.pts * float(block.time_base) - self.start, samples
+
+    def sound_since(self, since: float, decoder: "Decoder") -> "Iterator[tuple[float, np.ndarray]]":
+        """The same, from a block at or before `since` s on; of what lies before it little, where the file has times."""
+        if since > 0 and self.container.start_time is not None and self.container.format.name not in COUNTED:
+            for back in (1.0, 30.0):  # a decoder needs some sound to find in; a seek may end too late
+                self.seek(since - back)
+                blocks = self.sound(decoder)
+                first = next(blocks, None)
+                if first and first[0] <= since:
+                    return chain([first], blocks)
+                decoder.reset()
+            self.seek(0)
+        return self.sound(decoder)
 
     def notes(self, length: float) -> list[str]:
         """What is missing of `length` s."""

@@ -1,7 +1,7 @@
 """The one door to every decoder: what is done with a file from outside is done in a process of its own, within limits.
 
-In: a function of this room, the file, and what else it takes. Out: what the function returned, or a SourceError that
-says what went wrong: a decoder that crashes, hangs or takes all memory costs an error line, and nothing else.
+In: a function of this room, the file, and what else it takes. Out: what the function returns or yields, or an error
+that says what went wrong: a decoder that crashes, hangs or takes all memory costs that line, and nothing else.
 The child gets a JSON job on standard input and answers in JSON lines; it has no keys, no network protocols and no
 files but those it opens, and it ends with its parent. The functions do not know that they run there.
 """
@@ -22,9 +22,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import errors
 from pipeline.errors import PipelineError, ReadingStopped, SourceError
@@ -32,12 +32,15 @@ from pipeline.media.source import check
 from pipeline.settings import Limits
 from pipeline.types import Frame
 
+if TYPE_CHECKING:
+    import numpy as np
+
 PATIENCE = 30.0  # s without a sign of progress after which a child is ended
 SLOWEST = 2000  # bytes a second that any file is decoded with, after the first PATIENCE
 PER_SECOND = 10.0  # s that encoding a second of film may take
 ANSWER = 200_000_000  # bytes; no answer is longer
-LARGEST = 2.0**31  # bytes of a file that is written, but for sound
-BYTES_A_SECOND = 64_000  # of sound
+RAW = b"="  # begins the line that says how many bytes of an array follow it
+LARGEST = 2.0**31  # bytes of a file that is written
 PULSE = 0.5  # s between two signs of progress
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
 KEPT = ("PATH", "LD_LIBRARY_PATH", "IMAGEIO_FFMPEG_EXE", "FFMPEG_BINARY")  # of the environment; the rest may be secret
@@ -58,14 +61,34 @@ def run(
     limits: Limits,
     progress: Callable[[float], None] | None = None,
     length: float = 0.0,
-    file: int | None = None,
 ) -> T:
     """work(source, *args, limits=limits) in a child process; with `progress` where that is given, told 0-1.
 
-    `length`: s of film that will be encoded. `file`: a descriptor among the arguments, that the child writes to.
-    Raises SourceError, also for what may not be opened; StorageError; what `progress` raises; ReadingStopped where
-    the system or a person ended the child.
+    `length`: s of film that will be encoded. Raises SourceError, also for what may not be opened; StorageError; what
+    `progress` raises; ReadingStopped where the system or a person ended the child.
     """
+    with _turns, closing(_ask(work, source, args, limits, progress is not None, length)) as said:
+        for kind, value in said:
+            if kind == "done" and progress:
+                progress(min(1.0, max(0.0, value)))
+            elif kind == "answer":
+                return value
+
+
+def stream(work: Callable[..., Iterator], source: Path, *args: object, limits: Limits) -> Iterator[str | bytes]:
+    """What work(source, *args, limits=limits) yields in a child process: words, and arrays as their bytes.
+
+    The child waits while nobody asks, and that time is not held against it. It may wait for hours, and so takes no
+    turn from others. It ends with this iterator: close it. Raises what `run` raises.
+    """
+    with closing(_ask(work, source, args, limits)) as said:
+        yield from (value for kind, value in said if kind == "piece")
+
+
+def _ask(
+    work: Callable, source: Path | bytes, args: tuple, limits: Limits, told: bool = False, length: float = 0.0
+) -> Iterator[tuple[str, Any]]:
+    """Let a child do it, and yield what it says: ("done", 0-1), ("piece", str or bytes), last ("answer", its value)."""
     if isinstance(source, Path):
         check(source, limits)
     name = "The picture" if isinstance(source, bytes) else str(source)
@@ -75,41 +98,42 @@ def run(
         "work": f"{work.__module__}.{work.__qualname__}",
         "args": _plain([source, *args]),
         "limits": _plain(limits),
-        "told": progress is not None,
+        "told": told,
         "seconds": seconds,
         "parent": os.getpid(),
     }
-    with _turns:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-c", CODE, json.dumps([str(Path(one).absolute()) for one in sys.path])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd="/",  # MoviePy reads a .env that it finds where it is
-            env={name: os.environ[name] for name in KEPT if name in os.environ}
-            | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-            pass_fds=[] if file is None else [file],
-            process_group=0,  # its own: whatever it started ends with it
-        )
-        try:
-            for said in _heard(child, json.dumps(job).encode(), seconds, name):
-                if "done" in said and progress:
-                    progress(min(1.0, max(0.0, float(said["done"]))))
-                elif "answer" in said:
-                    return _value(said["answer"])
-                elif said.get("error") in ("SourceError", "StorageError"):
-                    raise getattr(errors, said["error"])(str(said["message"]))
-                elif said.get("error") == "MemoryError":
-                    raise _too_much(name, limits)
-                elif "error" in said:
-                    log.warning("%s could not be decoded: %s", name, said["message"])
-                    raise SourceError(
-                        f"{name} cannot be decoded: a fault in the file or in this app. Try another copy."
-                    )
-            code = child.wait(PATIENCE)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
-            raise _crashed(name, "its answer cannot be read") from error
-        finally:
-            _end(child)
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-c", CODE, json.dumps([str(Path(one).absolute()) for one in sys.path])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",  # MoviePy reads a .env that it finds where it is
+        env={name: os.environ[name] for name in KEPT if name in os.environ}
+        | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+        process_group=0,  # its own: whatever it started ends with it
+    )
+    try:
+        for said in _heard(child, json.dumps(job).encode(), seconds, name):
+            if isinstance(said, bytes):
+                yield "piece", said
+            elif "piece" in said:
+                yield "piece", str(said["piece"])
+            elif "done" in said:
+                yield "done", float(said["done"])
+            elif "answer" in said:
+                yield "answer", _value(said["answer"])
+                return
+            elif said.get("error") in ("SourceError", "StorageError"):
+                raise getattr(errors, said["error"])(str(said["message"]))
+            elif said.get("error") == "MemoryError":
+                raise _too_much(name, limits)
+            elif "error" in said:
+                log.warning("%s could not be decoded: %s", name, said["message"])
+                raise SourceError(f"{name} cannot be decoded: a fault in the file or in this app. Try another copy.")
+        code = child.wait(PATIENCE)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
+        raise _crashed(name, "its answer cannot be read") from error
+    finally:
+        _end(child)
     if -code in ENDED:
         raise ReadingStopped(
             f"Decoding {name} was ended from outside ({signal.Signals(-code).name}), which systems do that run out of "
@@ -120,10 +144,10 @@ def run(
     raise _crashed(name, signal.Signals(-code).name if code < 0 else f"exit code {code}")
 
 
-def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> Iterator[dict]:
-    """Give the child its job and yield what it says, as long as it gets on."""
+def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> Iterator[dict | bytes]:
+    """Give the child its job and yield what it says, as long as it gets on. What passes in between is not counted."""
     deadline, quiet = time.monotonic() + seconds, time.monotonic() + PATIENCE
-    unread = b""
+    unread = bytearray()
     os.set_blocking(child.stdin.fileno(), False)
     with selectors.DefaultSelector() as ready:
         ready.register(child.stdout, selectors.EVENT_READ)
@@ -151,9 +175,32 @@ def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> It
                     if not block or len(unread) > ANSWER:
                         return
                     quiet = time.monotonic() + PATIENCE
-                    *lines, unread = (unread + block).split(b"\n") if b"\n" in block else (unread + block,)
-                    for line in lines:
-                        yield json.loads(line, parse_constant=_no_number)
+                    unread += block
+                    if b"\n" not in block and not unread.startswith(RAW):
+                        continue
+                    for said in _whole(unread):
+                        left = time.monotonic()
+                        yield said
+                        away = time.monotonic() - left
+                        deadline, quiet = deadline + away, quiet + away
+
+
+def _whole(unread: bytearray) -> Iterator[dict | bytes]:
+    """Take from the front what has come whole: a line of JSON; or the bytes of an array, whose number a line says."""
+    while (end := unread.find(b"\n") + 1) > 0:
+        if not unread.startswith(RAW):
+            said = json.loads(unread[:end], parse_constant=_no_number)
+            del unread[:end]
+            yield said
+            continue
+        stop = end + int(unread[len(RAW) : end])
+        if not end <= stop <= ANSWER:
+            raise ValueError(f"no array of ours: {stop} bytes")
+        if len(unread) < stop:
+            return
+        piece = bytes(unread[end:stop])
+        del unread[:stop]
+        yield piece
 
 
 def _end(child: subprocess.Popen) -> None:
@@ -241,15 +288,22 @@ def serve() -> None:
         job = json.load(sys.stdin.buffer)
     except ValueError:
         os._exit(1)  # whoever asked was killed before all was said
-    channel = os.fdopen(os.dup(1), "w", encoding="ascii")
+    channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print
     limits = _value(job["limits"])
     _confine(limits, job["seconds"], job["parent"])
     felt = told = -PULSE
 
     def say(**said: object) -> None:
-        channel.write(json.dumps(said) + "\n")
+        channel.write(json.dumps(said).encode("ascii") + b"\n")
         channel.flush()
+
+    def give(piece: "str | np.ndarray") -> None:
+        if isinstance(piece, str):
+            say(piece=piece)
+        else:
+            channel.write(RAW + b"%d\n" % piece.nbytes + piece.tobytes())
+            channel.flush()
 
     def pulse() -> None:
         nonlocal felt
@@ -270,7 +324,12 @@ def serve() -> None:
         module, _, name = job["work"].rpartition(".")
         work = getattr(importlib.import_module(module), name)
         given = {"limits": limits} | ({"progress": tell} if job["told"] else {})
-        say(answer=_plain(work(*_value(job["args"]), **given)))
+        done = work(*_value(job["args"]), **given)
+        if isinstance(done, Iterator):
+            for piece in done:
+                give(piece)
+            done = None
+        say(answer=_plain(done))
     except PipelineError as error:
         say(error=type(error).__name__, message=str(error))
     except MemoryError:
@@ -290,7 +349,7 @@ def _confine(limits: Limits, seconds: float, parent: int) -> None:
             os._exit(1)  # it has ended just before
         _limit(resource.RLIMIT_AS, limits.memory)  # macOS counts what it shares among all, and refuses
     _limit(resource.RLIMIT_CPU, seconds * (os.cpu_count() or 1), 5)  # MoviePy's ffmpeg encodes on all of them
-    _limit(resource.RLIMIT_FSIZE, max(LARGEST, limits.length * BYTES_A_SECOND))
+    _limit(resource.RLIMIT_FSIZE, LARGEST)
     _limit(resource.RLIMIT_CORE, 0)
 
 

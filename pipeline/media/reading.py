@@ -7,17 +7,15 @@ the folder, so that it is never done twice.
 Knows no vectors and no vector store.
 """
 
-import mmap
-import os
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cores import cores, half
-from pipeline.disk import append_line, read_lines, storage_errors
+from pipeline.disk import append_line, read_lines
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import guard, passages, screen, speech, subtitles, video
@@ -55,8 +53,9 @@ def begin_media(
         words = _read_transcript(path, settings.limits)
         title, length = subtitles.stem(path), max(end for _, end, _ in words[0])
     else:
-        if settings.whisper_model:
-            speech.require(settings.whisper_model)  # an hour of frames is not read first to fail then
+        if settings.whisper_model or settings.speech_engine:
+            # An hour of frames is not read first to fail then.
+            speech.require(settings.whisper_model, settings.speech_engine)
         frames, coverage = _read_frames(path, facts, folder, settings, report)
         words = _read_words(path, facts, folder, settings.limits)
         title, length = path.stem, facts.length
@@ -80,11 +79,17 @@ def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     """
     seeing = Seeing(folder, media.frames, report) if media.coverage["screen"].until is not None else None
     if media.coverage["speech"].until is not None:
-        if seeing:  # two steps on half the cores each are sooner done than one after the other on all: see cores.py
-            with seeing.beside(half()):
-                media = _hear(media, path, folder, settings, report, lambda now: keep(_seen(now, seeing)))
-        else:
-            media = _hear(media, path, folder, settings, report, keep)
+        # Two steps on half the cores each are sooner done than one after the other on all: see cores.py.
+        with seeing.beside(half()) if seeing else nullcontext():
+            media = _hear(
+                media,
+                path,
+                folder,
+                settings,
+                report,
+                lambda now: keep(_seen(now, seeing) if seeing else now),
+                lambda: half() if seeing and not seeing.is_done else cores(),
+            )
     if seeing:
         told = time.monotonic()
         for _ in () if seeing.is_done else seeing.read_on(cores()):
@@ -176,28 +181,27 @@ def _read_frames(
     return frames, {"frames": _coverage("read", by, notes)}
 
 
-def _read_sound(
-    path: Path, folder: Path, limits: Limits, progress: Callable[[float], None] = lambda done: None
-) -> "tuple[np.ndarray, list[str]]":
-    """(mono float32 at 16 kHz, notes). It lies in a file without a name, which goes with it, whoever is killed.
+def _sound_of(path: Path, since: float, limits: Limits, note: Callable[[str], None]) -> "Iterator[np.ndarray]":
+    """Mono float32 at 16 kHz from `since` s on, block by block; `note` is told what is missing of it.
 
-    What was decoded before a decoder crashed is heard. Raises SourceError, StorageError.
+    What is decoded before a decoder crashes is given. Raises SourceError where nothing is.
     """
     import numpy as np
 
-    with storage_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
+    have = round(since * video.RATE)  # samples
+    first = have
+    with closing(guard.stream(video.read_sound, path, since, limits=limits)) as pieces:
         try:
-            notes = guard.run(
-                video.read_sound, path, file.fileno(), folder, limits=limits, progress=progress, file=file.fileno()
-            )
+            for piece in pieces:
+                if isinstance(piece, str):
+                    note(piece)
+                    continue
+                have += len(piece) // 4
+                yield np.frombuffer(piece, np.float32)
         except SourceError as error:
-            if not os.fstat(file.fileno()).st_size:
+            if have == first:
                 raise
-            notes = [f"The sound after {stamp(os.fstat(file.fileno()).st_size / 4 / video.RATE)} was not read. {error}"]
-        size = os.fstat(file.fileno()).st_size // 4 * 4
-        if not size:
-            return np.zeros(0, np.float32), notes
-        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY), np.float32), notes
+            note(f"The sound after {stamp(have / video.RATE)} was not read. {error}")
 
 
 def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) -> Words:
@@ -228,51 +232,64 @@ def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) ->
     return (), "speech", "", under_way("speech", 0.0, facts.length)
 
 
-def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
+def _hear(
+    media: Media,
+    path: Path,
+    folder: Path,
+    settings: Settings,
+    report: Report,
+    keep: Keep,
+    threads: Callable[[], int],
+) -> Media:
     """Hear what was not heard yet. Each stretch is kept as soon as it was."""
     lines = read_lines(folder / HEARD)
     notes = [note for line in lines for note in line.get("notes", ())]
     lines = [line for line in lines if "until" in line]
     by = " and ".join(dict.fromkeys(line["by"] for line in lines))
     segments = [tuple(segment) for line in lines for segment in line["segments"]]
-    until, language = (lines[-1]["until"], lines[-1]["language"]) if lines else (0.0, "")
+    last = speech.Stretch(0.0)
+    if lines:
+        last = speech.Stretch(lines[-1]["until"], (), lines[-1]["language"], tuple(lines[-1].get("tally", ())))
 
     def heard(coverage: Coverage) -> Media:
-        return _with_words(media, segments, "speech", language, coverage, folder)
+        return _with_words(media, segments, "speech", last.language, coverage, folder)
 
-    report(Progress("speech", _part(until, media.length)))
-    try:
-        sound, more = _read_sound(path, folder, settings.limits)
-    except SourceError as error:
-        return heard(_coverage("partly" if segments else "off", by, [f"The sound could not be read. {error}", *notes]))
-    notes += more
-    if not len(sound):
+    def note(what: str) -> None:
+        if what not in notes:
+            notes.append(what)
+            append_line(folder / HEARD, {"notes": [what]})  # who goes on after a break does not come here again
+
+    report(Progress("speech", _part(last.until, media.length)))
+    now_by = speech.name(settings.whisper_model, settings.speech_engine)
+    told, unheard = time.monotonic(), not segments
+    with closing(_sound_of(path, last.until, settings.limits, note)) as sound:
+        stretches = speech.hear(sound, settings.whisper_model, settings.speech_engine, last, threads)
+        while True:
+            try:
+                stretch = next(stretches, None)
+            except SourceError as error:
+                why = [f"The sound could not be read. {error}", *notes]
+                return heard(_coverage("partly" if segments else "off", by, why))
+            except ModelError as error:
+                if settings.whisper_model or settings.speech_engine:  # named in the settings: used, or an error
+                    raise
+                why = f"{error} Then read the video again."
+                if segments:
+                    return heard(broken_off("speech", last.until, media.length, by, why))
+                return heard(_coverage("off", "", [f"Speech was not heard. {why}", *notes]))
+            if stretch is None:
+                break
+            last = stretch
+            by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
+            line = {"until": last.until, "language": last.language, "by": now_by, "tally": last.tally}
+            append_line(folder / HEARD, line | {"segments": [list(one) for one in last.segments]})
+            segments += last.segments
+            report(Progress("speech", _part(last.until, media.length)))
+            if (segments and unheard) or time.monotonic() - told >= MINUTE:  # the first words at once
+                keep(heard(under_way("speech", last.until, media.length, by)))
+                told, unheard = time.monotonic(), not segments
+    if not last.until:
         return heard(_coverage("absent", "", notes))
-    stretches = speech.hear(sound, settings.whisper_model, until, language)
-    told = -MINUTE if not segments else time.monotonic()  # the first words at once
-    while True:
-        try:
-            stretch = next(stretches, None)
-        except ModelError as error:
-            if settings.whisper_model:  # named in the settings: used, or an error
-                raise
-            if segments:
-                return heard(broken_off("speech", until, media.length, by, f"{error} Then read the video again."))
-            note = f"Speech was not heard. {error} Then read the video again."
-            return heard(_coverage("off", "", [note, *notes]))
-        if stretch is None:
-            break
-        until, language, now_by = stretch.until, stretch.language, speech.name(settings.whisper_model)
-        by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
-        append_line(
-            folder / HEARD,
-            {"until": until, "language": language, "by": now_by, "segments": [list(one) for one in stretch.segments]},
-        )
-        segments += stretch.segments
-        report(Progress("speech", _part(until, media.length)))
-        if segments and time.monotonic() - told >= MINUTE:
-            keep(heard(under_way("speech", until, media.length, by)))
-            told = time.monotonic()
     report(Progress("speech", 1.0))
     if not segments:
         return heard(_coverage("absent", by, ["No speech was heard.", *notes]))

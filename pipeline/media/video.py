@@ -5,12 +5,12 @@ Times are seconds from the container's start. Knows no speech, no text on pictur
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import disk
 from pipeline.disk import storage_errors, write_whole
@@ -39,7 +39,11 @@ from pipeline.settings import Limits
 from pipeline.times import stamp
 from pipeline.types import Frame
 
+if TYPE_CHECKING:
+    import numpy as np
+
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
+BLOCK = RATE  # samples of sound that are given at once, at least
 JPEG_END = b"\xff\xd9"
 STREAMS = 100  # subtitles in a file that are told of
 CUES, LARGEST = 50_000, 5_000_000  # captions, letters that are read: a day has half, a tenth as many
@@ -183,49 +187,52 @@ def _kept(folder: Path) -> list[Frame]:
     return kept
 
 
-def read_sound(
-    path: Path,
-    file: int,
-    folder: Path,
-    progress: Callable[[float], None] = lambda done: None,
-    limits: Limits = USUAL,
-) -> list[str]:
-    """Write mono float32 in [-1, 1] at 16 kHz of the whole source to a file, open in `folder`: notes.
+def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Iterator[np.ndarray | str]":
+    """Mono float32 in [-1, 1] at 16 kHz from `since` s on, block by block; and, in words, what is missing of it.
 
-    Sample n is heard n / 16,000 s from the start: where sound sets in late or has gaps, there are zeros. Without sound
-    nothing is written. Raises SourceError, StorageError.
+    Sample n of all blocks is heard since + n / 16,000 s from the start: where sound sets in late or has gaps, there are
+    zeros. Nothing without sound. Raises SourceError.
     """
     import numpy as np
 
-    have = 0  # samples
-    notes: list[str] = []
+    first = have = round(since * RATE)  # samples
+    unsaid: list[np.ndarray] = []
+    broken = False
+
+    def clean() -> np.ndarray:
+        heard = np.clip(np.nan_to_num(np.concatenate(unsaid)), -1, 1).astype(np.float32)
+        unsaid.clear()
+        return heard
+
     with open_media(path, limits) as container:
         stream = best_audio(container)
-        if stream:
-            length = measure(path, container, limits)
-            decoder = Decoder(stream, limits)
-            tape = Tape(container, stream)
-            for time, block in tape.sound(decoder):
-                at = round(time * RATE)
-                if at - have > LONGEST_GAP * RATE or max(at, have) + len(block) > limits.length * RATE:
-                    when = stamp(have / RATE)
-                    notes.append(f"The sound's time stamps jump at {when}: nothing after that was heard.")
-                    break
-                if have - at > JITTER:
-                    block = block[have - at :]
-                if at - have > JITTER:
-                    have = at  # what is skipped reads as zeros, and takes no room
-                heard = np.clip(np.nan_to_num(block), -1, 1).astype(np.float32).tobytes()
-                with storage_errors(folder):
-                    while heard:
-                        heard = heard[os.pwrite(file, heard, 4 * (have + len(block)) - len(heard)) :]
-                have += len(block)
-                progress(min(1.0, max(0.0, time / length)) if length else 0.0)
-            notes += tape.notes(length) + decoder.notes("sound")
-            if not have:
-                notes.append("The sound could not be decoded, or is empty.")
-    progress(1.0)
-    return notes
+        if not stream:
+            return
+        length = measure(path, container, limits)
+        decoder = Decoder(stream, limits)
+        tape = Tape(container, stream)
+        for time, block in tape.sound_since(since, decoder):
+            at = round(time * RATE)
+            if decoder.damaged and not broken:
+                broken = True  # said now: who goes on with it after a break does not come here again
+                yield f"The sound is damaged at {stamp(have / RATE)}, and may be wrong there and after."
+            if at - have > LONGEST_GAP * RATE or max(at, have) + len(block) > limits.length * RATE:
+                yield f"The sound's time stamps jump at {stamp(have / RATE)}: nothing after that was heard."
+                break
+            off = JITTER if have > first else 0
+            if have - at > off:
+                block = block[have - at :]
+            gap = at - have if at - have > off else 0
+            for part in (*(np.zeros(min(BLOCK, gap - n), np.float32) for n in range(0, gap, BLOCK)), block[:, 0]):
+                have += len(part)
+                unsaid.append(part)
+                if sum(map(len, unsaid)) >= BLOCK:
+                    yield clean()
+        if unsaid:
+            yield clean()
+        yield from tape.notes(length)
+        if have == first == 0:
+            yield "The sound could not be decoded, or is empty."
 
 
 def read_embedded_subtitles(

@@ -375,8 +375,8 @@ def _read(path: Path, home: Path, settings: Settings, with_clip: bool) -> list[s
     ]
     if facts and facts.has_audio:
         try:
-            _, more = reading._read_sound(path, home, settings.limits)
-            notes += more
+            for _ in reading._sound_of(path, 0.0, settings.limits, notes.append):
+                pass
         except SourceError as error:
             notes.append(str(error))
     if facts and facts.has_video:
