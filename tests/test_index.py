@@ -222,7 +222,7 @@ def test_the_collections_follow_the_folders(settings, monkeypatch):
 
     # Made anew from the folders, without embedding a passage.
     embedded = []
-    monkeypatch.setattr("pipeline.search.embeddings._embed_with_minilm", embedded.append)
+    monkeypatch.setattr("pipeline.search.minilm.text_vectors", embedded.append)
     index.rebuild(folders)
     assert not embedded
     monkeypatch.undo()

@@ -5,19 +5,16 @@ that an index takes them as they are. Building one costs no model and no call. K
 folders (vectors.py) or Milvus.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pipeline.search import nearness
+from pipeline.search import minilm, nearness
 from pipeline.search.base import Batched, clean, safe_name, unit
 from pipeline.search.clip import image_embedding, image_embedding_available
 from pipeline.search.services import ONE_TRY, QUESTION, WHOLE, Service, hold_line
-from pipeline.search.weights import load_minilm
 from pipeline.settings import Settings
-from pipeline.words import content_spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,23 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["image_embedding", "image_embedding_available", "text_embedding"]
 
-LOCAL_NAME = "local-all-minilm-l6-v2"
-LOCAL_DIMENSION = 384
+LOCAL_TEXTS_A_BATCH = 64  # among more there are more of one length, which are read together
 MISTRAL_MODEL = "mistral-embed"
 MISTRAL_DIMENSION = 1024
 TEXTS_A_BATCH = 32
 CHARACTERS_A_BATCH = 40_000  # Mistral takes 16,384 tokens a request; English has about 4 characters a token
-
-_loading = threading.Lock()
-_minilm = lru_cache(maxsize=1)(load_minilm)
-
-
-@cache
-def _cores() -> int:
-    """How many torch uses where nothing else was said."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 def text_embedding(settings: Settings, wait: Callable[[float], None] = time.sleep) -> "BaseEmbedding":
@@ -80,59 +65,17 @@ def _local() -> "BaseEmbedding":
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
     class LocalEmbedding(Batched, BaseEmbedding):
-        name: str = LOCAL_NAME
-        dimension: int = LOCAL_DIMENSION
+        name: str = minilm.NAME
+        dimension: int = minilm.DIMENSION
 
         def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return _embed_with_minilm([clean(text) for text in texts]).tolist()
+            return minilm.text_vectors(texts).tolist()
 
         def word_vectors(self, texts: list[str]) -> "list[np.ndarray]":
             """Of each text a unit vector for each of its content words, as it is meant there: float32 (words, 384)."""
-            return [words for group in batches(texts) for words in _words_with_minilm([clean(text) for text in group])]
+            return minilm.word_vectors(texts)
 
-    return LocalEmbedding(model_name="all-MiniLM-L6-v2", embed_batch_size=TEXTS_A_BATCH)
-
-
-def _embed_with_minilm(texts: list[str]) -> "np.ndarray":
-    """Mean of the token vectors, as sentence-transformers/all-MiniLM-L6-v2 is made to be used."""
-    tokens, mask, _ = _read_with_minilm(tuple(texts))
-    weights = mask.unsqueeze(-1).to(tokens.dtype)
-    means = (tokens * weights).sum(1) / weights.sum(1)
-    return unit(means.numpy(), len(texts), LOCAL_DIMENSION, "The local text embedding")
-
-
-def _words_with_minilm(texts: list[str]) -> "list[np.ndarray]":
-    """Mean of the vectors of each content word's tokens. A word past the model's length is left out."""
-    import numpy as np
-
-    tokens, _, places = _read_with_minilm(tuple(texts))
-    found = []
-    for text, vectors, spans in zip(texts, tokens.numpy(), places, strict=True):
-        means = []
-        for start, end in content_spans(text):
-            inside = [number for number, (first, last) in enumerate(spans) if start <= first < last <= end]
-            if inside:
-                means.append(vectors[inside].mean(0))
-        array = np.array(means, dtype=np.float32).reshape(-1, LOCAL_DIMENSION)
-        found.append(unit(array, len(means), LOCAL_DIMENSION, "The local text embedding"))
-    return found
-
-
-@lru_cache(maxsize=2)  # a question is asked for its meaning, then for that of its words
-def _read_with_minilm(texts: tuple[str, ...]) -> tuple[Any, Any, list[list[tuple[int, int]]]]:
-    """(the vector of each token, 1 where there is one and 0 where the text is over, where each stands in its text)."""
-    import torch
-
-    with _loading:  # two threads that ask first must not both load it
-        model, tokenizer = _minilm()
-        cores = _cores()
-    # A question gains nothing from a second core, and waits for it where that is busy.
-    torch.set_num_threads(1 if len(texts) == 1 else cores)
-    encoded = tokenizer.encode_batch(list(texts))
-    mask = torch.tensor([one.attention_mask for one in encoded])
-    with torch.inference_mode():
-        tokens = model(input_ids=torch.tensor([one.ids for one in encoded]), attention_mask=mask).last_hidden_state
-    return tokens, mask, [one.offsets for one in encoded]
+    return LocalEmbedding(model_name="all-MiniLM-L6-v2", embed_batch_size=LOCAL_TEXTS_A_BATCH)
 
 
 def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding":

