@@ -1,119 +1,38 @@
-"""The screen: a library on the left, a player and a conversation about it on the right.
+"""What Streamlit runs: as `__main__` for each drawing of the page, and once for the `app` that it serves.
 
-One function per part of the page; what each part draws is in pipeline/ui. Knows no video and no model code:
-everything goes through the Pipeline. Streamlit runs this file as `__main__` for each drawing, and serves the `app`
-below, whose door every request comes through.
+All that is served is below, behind the door that every request comes through; the page itself is in pipeline/ui. It is
+imported while the browser fetches what every page needs, so it shows no later than an empty one.
 """
 
 import contextlib
+import importlib
 import logging
 import sys
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
 from dotenv import load_dotenv
 from starlette.middleware import Middleware
 
-from pipeline import build, logs
-from pipeline.errors import PipelineError
+from pipeline import logs
 from pipeline.settings import lock
-from pipeline.types import Media
-from pipeline.ui import door, reading
-from pipeline.ui.adding import welcome
-from pipeline.ui.chatting import chat, last_evidence
-from pipeline.ui.contents import contents, covers
-from pipeline.ui.library import library
-from pipeline.ui.page import ALL, ICON, LOOK, Open, failed, in_turn, put
-from pipeline.ui.status import status
-from pipeline.ui.timeline import timeline
-from pipeline.ui.watching import title, watch
-from pipeline.workflow import Pipeline
+from pipeline.ui import door, files
+
+NEEDED = ("pipeline.ui.screen", "numpy", "PIL.Image", "pydantic")  # for a page: Streamlit's pictures, a kept chat
 
 
-@st.cache_resource(show_spinner="Opening the library…")
-def opened() -> Pipeline:
-    return build().take_up()
-
-
-def main() -> None:
-    st.set_page_config("Chat with your video", ICON, "wide")
-    st.html(LOOK)
-    try:
-        if not door.may_enter(lock()[1]):
-            return
-        draw(opened())
-    except PipelineError as error:
-        failed(error)
-
-
-def draw(app: Pipeline) -> None:
-    with in_turn():
-        open = what_is_open(app)
-        with st.sidebar:
-            st.markdown("### Chat with your video")
-            library(app, open)
-            reading.elsewhere(app)
-            status(app)
-        trouble()
-        if open.asked or open.library:
-            watching(app, open)
-            app.warm()  # only now: loading would slow the drawing
-        else:
-            welcome(app)
-
-
-def what_is_open(app: Pipeline) -> Open:
-    """What the address names, so that a reload, a bookmark or a link comes back to it."""
-    media_id = st.query_params.get("video", "")
-    if media_id == ALL:
-        beside = st.session_state.get("beside", "")
-        with contextlib.suppress(PipelineError):  # removed since
-            return Open(None, app.get(beside) if beside else None, library=True)
-        return Open(None, None, library=True)
-    if not media_id:
-        return Open(None, None)
-    try:
-        media = app.get(media_id)
-    except PipelineError as error:
-        st.query_params.clear()
-        st.session_state.trouble = str(error)
-        return Open(None, None)
-    start_at(media, st.query_params.get("t", ""))
-    return Open(media, media)
-
-
-def start_at(media: Media, asked: str) -> None:
-    """Put the player where the address says, once."""
-    if asked and st.session_state.get("started") != (media.id, asked):
-        st.session_state.started = (media.id, asked)
-        with contextlib.suppress(ValueError):  # what is no time starts at the beginning
-            put(media.id, min(max(0.0, float(asked)), media.length), plays=False)
-
-
-def trouble() -> None:
-    """What the last click did not do, and why."""
-    if said := st.session_state.pop("trouble", ""):
-        failed(said)
-
-
-def watching(app: Pipeline, open: Open) -> None:
-    """The player and what the video holds on the left, the conversation on the right; all in a row on a phone."""
-    left, right = st.columns([7, 5], gap="medium")
-    with left:
-        if not open.shown:
-            watch(app, open)
-            covers(app)
-        else:
-            title(app, open.shown)
-            watch(app, open)
-            reading.strip(app, open.shown)
-            timeline(open.shown, last_evidence(app, open))
-            contents(app, open.shown)
-    with right:
-        chat(app, open)
+@contextlib.asynccontextmanager
+async def served(_: st.App) -> AsyncIterator[None]:
+    """What goes on beside serving: the page is imported, which takes less than a browser takes to come."""
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in NEEDED], daemon=True).start()
+    yield
 
 
 if __name__ == "__main__":
+    from pipeline.ui.screen import main
+
     main()
 else:
     load_dotenv(Path(__file__).with_name(".env"))  # once: what is written there later holds after a restart
@@ -127,4 +46,9 @@ else:
             "APP_USERS is set, and Streamlit's own login is not ([auth] in .streamlit/secrets.toml). Set it up too."
         )
     origins = st.get_option("server.corsAllowedOrigins")
-    app = st.App(__file__, middleware=[Middleware(door.Door, password, door.has_login(), users, origins)])
+    app = st.App(
+        __file__,
+        lifespan=served,
+        routes=[files.route(st.get_option("server.baseUrlPath"))],
+        middleware=[Middleware(door.Door, password, door.has_login(), users, origins)],
+    )

@@ -18,7 +18,6 @@ from pipeline.settings import Limits
 from pipeline.times import stamp
 from pipeline.types import Media
 
-LARGEST = 500_000_000  # bytes; Streamlit holds what it plays in memory, whole
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
 LEAD = 5.0  # s, before
 LONGEST = 600.0  # s, of a clip to keep: its sound is held in memory
@@ -51,20 +50,16 @@ class Player:
         check(source, self._limits)
         if media.id not in self._plays:
             self._plays[media.id] = video.plays_in_browser(guard.run(video.probe, source, limits=self._limits))
-        if self._plays[media.id] and source.stat().st_size <= LARGEST:
+        if self._plays[media.id]:
             return Playable(source, media.length)
-        why = (
-            "This file is too large to play whole"
-            if self._plays[media.id]
-            else "Browsers cannot play this kind of file"
-        )
         start = max(0.0, CLIP * (seconds // CLIP) - LEAD)
         end = min(start + LEAD + CLIP + TAIL, media.length)
         clip = folder / "clips" / f"{start:08.0f}.mp4"
         with self._one_cutter:
             if not clip.exists():
                 self._make(clips.cut, source, (start, end), clip)
-        return Playable(clip, end - start, start, start == 0 and end >= media.length, why)
+        whole = start == 0 and end >= media.length
+        return Playable(clip, end - start, start, whole, "Browsers cannot play this kind of file")
 
     def moment_file(self, media: Media, folder: Path, start: float, end: float, form: str) -> Path:
         """A moment as a file: `form` is "mp4", "gif", or "jpg" for the picture at its start.

@@ -41,13 +41,14 @@ NEEDS_CHROMIUM = "needs Chromium: `apt-get install chromium`, or set CHROMIUM to
 class Server:
     """The page on this data folder, with these environment variables; none of a developer's own reach it."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, script: Path = ROOT / "app.py", **settings: str) -> None:
         from pipeline.settings import Settings  # screenshots.py, run as a script, finds it only by now
 
         self._port = free_port()
         self._none = {setting.name.upper(): "" for setting in dataclasses.fields(Settings)}
         # Films of tests lie in folders of their own, outside the home folder.
         self._settings = {"DATA_DIR": str(data_dir), "MEDIA_ROOTS": "/"} | settings
+        self._script = script
         self._process: subprocess.Popen | None = None
         self.address = f"http://127.0.0.1:{self._port}"
 
@@ -55,7 +56,7 @@ class Server:
         """Serve, and return once it does. The same address each time."""
         options = ["--server.headless=true", f"--server.port={self._port}"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+            [sys.executable, "-m", "streamlit", "run", str(self._script), *options],
             cwd=ROOT,
             env=os.environ | self._none | self._settings,
             stdout=subprocess.PIPE,
@@ -65,6 +66,11 @@ class Server:
             if "URL" in line:
                 return
         raise RuntimeError("The page is not served: see standard error.")
+
+    def cpu_seconds(self) -> float:
+        """What its process has taken so far (Linux)."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self._process.terminate()

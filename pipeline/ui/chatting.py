@@ -16,6 +16,7 @@ from pipeline.errors import ReadingStopped, SourceError
 from pipeline.talks import Talk
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media
+from pipeline.ui import files
 from pipeline.ui.door import person
 from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
 from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
@@ -138,8 +139,8 @@ def opening(app: Pipeline, open: Open, talk: Talk) -> None:
 
 def question(talk: Talk, exchange: Exchange) -> None:
     picture = talk.picture(exchange)
-    if picture and picture.is_file():
-        st.image(str(picture), width=160, alt="The picture of this question")
+    if address := picture and files.picture(picture):
+        st.image(address, width=160, alt="The picture of this question")
     st.markdown(neutralise(exchange.question) or "Where is this shown?")
 
 

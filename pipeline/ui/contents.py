@@ -10,6 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.media import unfinished
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Frame, Media, Passage
+from pipeline.ui import files
 from pipeline.ui.evidence import time
 from pipeline.ui.page import address, failed, link, noun, stands_at
 from pipeline.words import roots
@@ -132,9 +133,9 @@ def similar(app: Pipeline, media: Media, frame: Frame, key: str) -> None:
     """What looks like one picture, in the whole library."""
     st.button("All frames", icon=":material/arrow_back:", type="tertiary", on_click=st.session_state.pop, args=(key,))
     with st.container(key="panel", height=400, border=False):
-        if (file := app.picture(media.id, frame)).is_file():
+        if file := files.picture(app.picture(media.id, frame)):
             with st.container(horizontal=True):
-                st.image(str(file), f"like {stamp(cue(frame))}", width=WIDTH)
+                st.image(file, f"like {stamp(cue(frame))}", width=WIDTH)
         try:
             with st.spinner("Comparing pictures…"):
                 found = app.similar(media.id, frame)
@@ -151,10 +152,10 @@ def similar(app: Pipeline, media: Media, frame: Frame, key: str) -> None:
 
 def picture(app: Pipeline, media_id: str, frame: Frame, link_to: str, title: str = "") -> None:
     """A picture that leads to its time."""
-    file, at = app.picture(media_id, frame), cue(frame)
-    if file.is_file():
+    file, at = files.picture(app.picture(media_id, frame)), cue(frame)
+    if file:
         caption = f"{stamp(at)} {neutralise(title)}"
-        st.image(str(file), caption, width="stretch", link=address(at, link_to), alt=f"The picture at {stamp(at)}")
+        st.image(file, caption, width="stretch", link=address(at, link_to), alt=f"The picture at {stamp(at)}")
 
 
 def covers(app: Pipeline) -> None:
@@ -169,9 +170,9 @@ def covers(app: Pipeline) -> None:
 
 def cover(app: Pipeline, media: Media, width: int | str = "stretch", link_to: str | None = None) -> None:
     """The picture that stands for a video, or a sign of what it is."""
-    file = app.picture(media.id, media.frames[len(media.frames) // 3]) if media.frames else None
-    if file and file.is_file():
-        st.image(str(file), width=width, link=link_to, alt=f"Play {media.title}" if link_to else "")
+    chosen = media.frames[len(media.frames) // 3] if media.frames else None
+    if chosen and (file := files.picture(app.picture(media.id, chosen), files.SMALL)):
+        st.image(file, width=width, link=link_to, alt=f"Play {media.title}" if link_to else "")
     else:
         with st.container(key=f"blank-{width}-{media.id}", width=width, horizontal_alignment="center"):
             st.markdown(

@@ -29,6 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 import streamlit as st
 
 from pipeline.settings import lock
+from pipeline.ui import files
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -325,7 +326,8 @@ def _cookies(scope: "Scope") -> dict[str, str]:
 def _is_private(scope: "Scope") -> bool:
     """Whether whoever is not logged in has no need of it: uploads, pictures, downloads, how many people are here."""
     path = scope["path"]
-    return scope["method"] in ("PUT", "POST", "DELETE") or "/media/" in path or path.endswith("/_stcore/metrics")
+    shown = "/media/" in path or files.BELOW in path
+    return scope["method"] in ("PUT", "POST", "DELETE") or shown or path.endswith("/_stcore/metrics")
 
 
 def _without_clearing(receive: "Receive") -> "Receive":

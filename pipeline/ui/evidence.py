@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +14,7 @@ from pipeline.chat.markup import marked, neutralise
 from pipeline.talks import Talk
 from pipeline.times import stamp
 from pipeline.types import Evidence, Frame, Media, Moment, Passage
+from pipeline.ui import files
 from pipeline.ui.moments import save
 from pipeline.ui.page import Open, address, link, noun, short
 from pipeline.words import roots
@@ -24,15 +27,16 @@ LONGEST = 400  # characters of one passage: a page full of small print is not re
 def pictures(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping[str, str]) -> None:
     """The top frame and the best of the other moments, each leading to its time."""
     found = [(one.media, frame) for rank in (0, 1) for one in evidence.moments for frame in one.frames[rank : rank + 1]]
-    if not (shown := [one for one in dict.fromkeys(found) if app.picture(*one).is_file()][:MOST]):
+    offered = ((*one, files.picture(app.picture(*one))) for one in dict.fromkeys(found))
+    if not (shown := list(islice((one for one in offered if one[2]), MOST))):
         return
-    several = len({media for media, _ in shown}) > 1
+    several = len({media for media, _, _ in shown}) > 1
     with st.grid(min_column_width=95, gap="small"):
-        for media_id, frame in shown:
+        for media_id, frame, file in shown:
             at = cue(frame)
             of = f" {neutralise(titles.get(media_id, ''))}" if several else ""
             st.image(
-                str(app.picture(media_id, frame)),
+                file,
                 f"{stamp(at)}{of}",
                 width="stretch",
                 link=address(at, "" if open.asked else media_id),
@@ -107,8 +111,8 @@ def what_the_model_saw(app: Pipeline, talk: Talk, exchange: Exchange) -> None:
                 st.code(json.dumps(part), language="json")
 
 
-def show(file: object, caption: str) -> None:
-    if file and file.is_file():
-        st.image(str(file), caption, width=320)
+def show(file: Path | None, caption: str) -> None:
+    if address := file and files.picture(file):
+        st.image(address, caption, width=320)
     else:
         st.caption(f"A picture ({caption}) that is no longer kept.")

@@ -111,7 +111,7 @@ def link(seconds: float, video: str = "", doubt: str = "", words: str = "") -> s
 
 def here() -> str:
     """The address of this page, without what is open on it."""
-    parts = urlsplit(st.context.url or "")
+    parts = urlsplit(st.context.url or "http://localhost")
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 

@@ -3,10 +3,9 @@
 Each mark is a link to its time: see player.js. Knows no index and no player.
 """
 
+import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import pandas as pd  # noqa: F401 (altair looks for it; two sessions that load it at once see half of it)
 import streamlit as st
 
 from pipeline.chat.citations import cue
@@ -14,12 +13,8 @@ from pipeline.times import stamp
 from pipeline.types import SPOKEN, Evidence, Media, Moment
 from pipeline.ui.page import address, noun, short
 
-if TYPE_CHECKING:
-    import altair as alt
-
 LANES = {"Said": "#3b82f6", "On screen": "#8b5cf6", "Picture": "#0d9488"}  # and their colours, on white and on black
 CHAPTERS = "#8493a8"
-ROW, AXIS = 22, 24  # pixels, of a lane and of the times below
 FAINTEST = 0.3  # opacity of the weakest match
 SHORTEST = 1 / 120  # of the length: a shorter mark cannot be hit
 
@@ -35,11 +30,7 @@ def timeline(media: Media, evidence: Evidence | None) -> None:
         return
     lanes = ["Chapters"] * bool(chapters) + [lane for lane in LANES if any(one["lane"] == lane for one in found)]
     with st.container(key="timeline"):
-        st.vega_lite_chart(
-            spec=_spec(media.length, noun(media) == "video", chapters, found, lanes),
-            width="stretch",
-            alt=f"Chapters, and where the question matched: {len(found)} places" if found else "Chapters",
-        )
+        st.html(_drawn(media.length, noun(media) == "video", chapters, found, lanes))
 
 
 def matches(media: Media, evidence: Evidence) -> list[dict]:
@@ -76,72 +67,35 @@ def _lanes(moment: Moment) -> list[tuple[str, float, float, str]]:
     return [(lane, min(start, end), end, what) for lane, start, end, what in lanes]
 
 
-@st.cache_data(max_entries=100, show_spinner=False)  # making it took 40 % of all that twenty people's pages took
-def _spec(length: float, plays: bool, chapters: list[dict], found: list[dict], lanes: list[str]) -> dict:
-    """The chart in Vega-Lite. length: s; plays: whether a mark leads to its time."""
-    import altair as alt
+def _drawn(length: float, plays: bool, chapters: Sequence[dict], found: Sequence[dict], lanes: Sequence[str]) -> str:
+    """All of it in HTML. length: s; plays: whether a mark leads to its time.
 
-    def marks(rows: list[dict], height: int) -> "alt.Chart":
-        drawn = [
-            row
-            | {
-                "time": stamp(row["start"]),
-                "until": max(row["end"], row["start"] + length * SHORTEST),
-                "link": address(row["start"]) if plays else None,
-            }
-            for row in rows
-        ]
-        return (
-            alt.Chart(alt.Data(values=drawn))
-            .mark_bar(cornerRadius=3, height=height, cursor="pointer")
-            .encode(
-                x=alt.X(
-                    "start:Q",
-                    scale=alt.Scale(domain=[0, length], nice=False),
-                    axis=alt.Axis(
-                        title=None,
-                        values=_ticks(length),
-                        labelExpr=_label(length),
-                        grid=False,
-                        labelFlush=True,
-                        ticks=False,
-                        domain=False,
-                    ),
-                ),
-                x2="until:Q",
-                y=alt.Y(
-                    "lane:N",
-                    sort=lanes,
-                    scale=alt.Scale(domain=lanes),
-                    axis=alt.Axis(title=None, ticks=False, domain=False),
-                ),
-                tooltip=[alt.Tooltip("time:N", title="at"), alt.Tooltip("what:N", title="what")],
-                href="link:N",
-            )
-        )
-
-    layers = []
-    if chapters:
-        layers.append(
-            marks(chapters, ROW - 6).encode(
-                color=alt.value(CHAPTERS),
-                opacity=alt.Opacity("odd:O", scale=alt.Scale(domain=[0, 1], range=[0.5, 0.3]), legend=None),
-            )
-        )
-    if found:
-        layers.append(
-            marks(found, ROW - 8).encode(
-                color=alt.Color("lane:N", scale=alt.Scale(domain=list(LANES), range=list(LANES.values())), legend=None),
-                opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None),
-            )
-        )
-    return (
-        alt.layer(*layers)
-        .resolve_scale(opacity="independent")
-        .properties(height=ROW * len(lanes) + AXIS, padding={"left": 0, "right": 4, "top": 2, "bottom": 0})
-        .configure_view(stroke=None)
-        .to_dict()
+    A chart of Streamlit's would load pandas, pyarrow and altair here, and a charting library in the browser.
+    """
+    rows = "".join(
+        f"<span>{lane}</span><div class=lane>{''.join(_mark(one, length, plays) for one in rows)}</div>"
+        for lane in lanes
+        for rows in [[one for one in (chapters if lane == "Chapters" else found) if one["lane"] == lane]]
     )
+    times = "".join(f'<i style="left:{100 * at / length:.3f}%">{stamp(at)}</i>' for at in _ticks(length))
+    about = f"Chapters, and where the question matched: {len(found)} places" if found else "Chapters"
+    return (
+        f'<div class=timeline role=group aria-label="{about}">{rows}<span></span><div class=times>{times}</div></div>'
+    )
+
+
+def _mark(row: dict, length: float, plays: bool) -> str:
+    """One stretch: where it lies, and what is to be read there. Its words are data, of a video or of a model."""
+    start = min(row["start"], length)
+    wide = max(min(row["end"], length) - start, length * SHORTEST)
+    left = min(start, length - wide)
+    words = html.escape(f"{stamp(row['start'])} {row['what']}")
+    colour = LANES.get(row["lane"], CHAPTERS)
+    strength = row.get("strength", 0.3 if row.get("odd") else 0.5)
+    look = f"left:{100 * left / length:.3f}%;width:{100 * wide / length:.3f}%;--mark:{colour};--strength:{strength:.2f}"
+    side = "right" if left + wide / 2 > length / 2 else "left"  # of the mark, where what is said of it begins
+    link = f' href="{address(row["start"])}"' if plays else ' tabindex="0"'
+    return f'<a class={side} style="{look}" aria-label="{words}" data-what="{words}"{link}></a>'
 
 
 def _ticks(length: float) -> list[float]:
@@ -149,11 +103,3 @@ def _ticks(length: float) -> list[float]:
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
     step = next((one for one in steps if length / one <= 7), steps[-1])
     return [float(step * number) for number in range(int(length // step) + 1)]
-
-
-def _label(length: float) -> str:
-    """times.stamp in Vega's language."""
-    two = "format(floor(datum.value{}) % 60, '02d')".format
-    if length >= 3600:
-        return f"floor(datum.value / 3600) + ':' + {two(' / 60')} + ':' + {two('')}"
-    return f"floor(datum.value / 60) + ':' + {two('')}"

@@ -10,6 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.playing import Playable
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Coverage, Media
+from pipeline.ui import files
 from pipeline.ui.moments import save_button
 from pipeline.ui.page import STATES, Open, choose, noun, place, position_key, put, told
 from pipeline.workflow import Pipeline
@@ -90,8 +91,10 @@ def player(app: Pipeline, media: Media) -> Playable | None:
         return None
     transcript = app.folder(media.id) / "transcript.vtt"
     has_words = any(p.kind in SPOKEN for p in media.passages)
+    if not (address := files.video(playing.path)):  # gone in this very moment
+        return None
     st.video(
-        str(playing.path),
+        address,
         start_time=max(0, int(at - playing.offset)),
         subtitles=str(transcript) if has_words and playing.whole else None,
         autoplay=where.plays,
