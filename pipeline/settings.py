@@ -43,6 +43,7 @@ class Settings:
 
     data_dir: Path = Path("data")  # the library: one folder a video, and the Milvus Lite file
     frames_per_second: float = 0.2  # Hz, pictures taken from a video
+    exact_frames: bool = False  # at its very multiples; else any picture in between, where it costs less to decode
     screen_text: bool = True  # read the text on frames
     whisper_model: str = ""  # name or .pt file; "" is "base" if its weights can be had
     clip_model: str = ""  # Hugging Face name or folder; "" is openai/clip-vit-base-patch32 if it can be had
