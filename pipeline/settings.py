@@ -44,6 +44,7 @@ class Settings:
 
     data_dir: Path = Path("data")  # the library: one folder a video, and the Milvus Lite file
     frames_per_second: float = 0.2  # Hz, pictures taken from a video
+    exact_frames: bool = False  # at its very multiples; else any picture in between, where it costs less to decode
     screen_text: bool = True  # read the text on frames
     speech_engine: str = ""  # "whisper" or "faster-whisper"; "" is "whisper"
     whisper_model: str = ""  # name, .pt file, or folder for faster-whisper; "" is "base" if its weights can be had

@@ -70,7 +70,7 @@ def _read_into(
     """All the steps in one folder: (the media, why its pictures could not all be described)."""
     media = _read_before(folder)
     if media is None or folder != home:
-        how = f"{settings.frames_per_second:g}"
+        how = f"{settings.frames_per_second:g}" + " exact" * settings.exact_frames
         if folder != home:  # who reads anew does so for what was changed since
             beside = [one.name for one in subtitles.find_beside(path)]
             how += f" {settings.screen_text} {settings.speech_engine} {settings.whisper_model} {beside}"

@@ -14,8 +14,8 @@ from pipeline.errors import SourceError, StorageError
 from pipeline.media import clips, video
 
 
-def read(path: Path, folder: Path, fps: float = 0.2):
-    return video.read_frames(path, folder, fps, lambda done: None)
+def read(path: Path, folder: Path, fps: float = 0.2, exact: bool = False):
+    return video.read_frames(path, folder, fps, lambda done: None, exact=exact)
 
 
 def hear(path: Path, since: float = 0.0):
@@ -53,10 +53,24 @@ def kind(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("fps", [0.2, 0.7])
-def test_each_sampled_picture_is_the_one_shown_then_and_knows_its_time(kind, fps, tmp_path):
+def test_each_picture_knows_its_time_and_there_is_one_of_every_few_seconds(kind, fps, tmp_path):
     film, like = kind
     rate, seconds = like.get("fps", 10), like.get("seconds", 20)
     frames, notes = read(film, tmp_path, fps)
+    assert not notes
+    for frame in frames:
+        assert number(tmp_path, frame) == round(frame.start * rate)
+    slots = {int(n / rate * fps + 0.001) for n in range(seconds * rate)}
+    if film.suffix != ".h264":  # there every picture is decoded anyway, and exact times cost nothing more
+        assert {int(frame.start * fps + 0.001) for frame in frames} == slots
+    assert len(frames) <= 2 * len(slots)
+
+
+@pytest.mark.parametrize("fps", [0.2, 0.7])
+def test_with_exact_times_each_sampled_picture_is_the_one_shown_then(kind, fps, tmp_path):
+    film, like = kind
+    rate, seconds = like.get("fps", 10), like.get("seconds", 20)
+    frames, notes = read(film, tmp_path, fps, exact=True)
     assert not notes
     for frame in frames:
         assert number(tmp_path, frame) == round(frame.start * rate)
@@ -69,9 +83,13 @@ def test_each_sampled_picture_is_the_one_shown_then_and_knows_its_time(kind, fps
 
 def test_a_variable_frame_rate_keeps_every_time_true(tmp_path):
     film = make_film(tmp_path / "a.mp4", seconds=len(UNEVEN) / 10, when=UNEVEN.__getitem__, sound=False)
-    frames, _ = read(film, tmp_path, 0.5)
+    frames, _ = read(film, tmp_path / "slots", 0.5)
     for frame in frames:
-        assert frame.start == pytest.approx(UNEVEN[number(tmp_path, frame)], abs=0.001)
+        assert frame.start == pytest.approx(UNEVEN[number(tmp_path / "slots", frame)], abs=0.001)
+    assert {int(frame.start / 2 + 0.001) for frame in frames} == {int(time / 2 + 0.001) for time in UNEVEN}
+    frames, _ = read(film, tmp_path / "exact", 0.5, exact=True)
+    for frame in frames:
+        assert frame.start == pytest.approx(UNEVEN[number(tmp_path / "exact", frame)], abs=0.001)
     for due in range(0, 17, 2):
         shown = max(time for time in UNEVEN if time <= due)
         assert any(frame.start == pytest.approx(shown, abs=0.001) for frame in frames)

@@ -163,6 +163,7 @@ class Tape:
 
     def __init__(self, container: "InputContainer", stream: "Stream") -> None:
         self.container, self.stream = container, stream
+        self.ticks = stream.time_base.as_integer_ratio()
         self.start = _start(container)
         self.reached = 0.0  # s, the last end of a packet of any stream
         self.end = -inf  # s, the last end of a packet of this stream
@@ -172,44 +173,57 @@ class Tape:
 
     def clock(self, stamp: int) -> float:
         """A time stamp of the stream in s from the start of the container."""
-        return float(stamp * self.stream.time_base) - self.start
+        return stamp * self.ticks[0] / self.ticks[1] - self.start
 
     def __iter__(self) -> "Iterator[Packet]":
         import av
 
+        mine = self.stream.index
+        ticks: dict[int, tuple[int, int]] = {}  # of each stream; to ask a packet costs more than to read it
         try:
             for packet in self.container.demux():
                 on_packet()
                 if not packet.size:
                     continue  # PyAV's mark of the end
-                if packet.pts is not None:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self.start
+                index, pts = packet.stream_index, packet.pts
+                if pts is not None:
+                    if index not in ticks:
+                        ticks[index] = packet.time_base.as_integer_ratio()
+                    numerator, denominator = ticks[index]
+                    end = (pts + (packet.duration or 0)) * numerator / denominator - self.start
                     self.reached = max(self.reached, end)
-                    if packet.stream.index == self.stream.index:
+                    if index == mine:
                         self.end = max(self.end, end)
-                if packet.stream.index == self.stream.index:
+                if index == mine:
                     yield packet
         except MemoryError:
             raise
         except (av.FFmpegError, IndexError):  # the second: PyAV fails on a stream that was not there at first
             self.broken = True  # what was read is good; notes() tells the rest
 
-    def sights(self, decoder: "Decoder", step: float, since: float = -inf) -> "Iterator[sampling.Sight]":
-        """Looks at the pictures, one every `step` s and cues between; on from the one that is shown `since` s."""
+    def sights(
+        self, decoder: "Decoder", step: float, since: float = -inf, exact: bool = True
+    ) -> "Iterator[sampling.Sight]":
+        """Looks at the pictures, one every `step` s and cues between; on from the one that is shown `since` s.
+
+        Where not `exact`, one in every `step` s, whichever is the cheapest to decode.
+        """
         # Keyframes are found by the times at which they are decoded, a little before; without an index, too late.
         seeks = since > 0 and self.container.start_time is not None  # as seek does
+        begin = since if exact or not seeks else since // step * step
         for back in (1.0, 30.0, since) if seeks else (0.0,):
             if seeks:
-                self.seek(since - back)
+                self.seek(begin - back)
             packets = iter(self)
             first = list(islice(packets, 32))
-            if any(p.pts is not None and self.clock(p.pts) <= since for p in first):
+            if any(p.pts is not None and self.clock(p.pts) <= begin for p in first):
                 break
         # Decoding times may be unknown at the start of a Matroska file, display times never but in raw streams.
         if any(p.pts is None for p in first) or (first and first[-1].dts is None):
             pictures = self._timed(decoder.run(chain(first, packets)))
             return sampling.walk_frames((one for one in pictures if one[0] >= since - sampling.EXACT), step)
-        return sampling.Sampler(chain(first, packets), decoder, self.clock).walk(step, since)
+        sampler = sampling.Sampler(chain(first, packets), decoder, self.clock)
+        return sampler.walk(step, since) if exact else sampler.walk_slots(step, since)
 
     def _timed(self, frames: "Iterator[VideoFrame]") -> "Iterator[tuple[float, VideoFrame]]":
         for number, frame in enumerate(frames):
@@ -277,7 +291,7 @@ class Decoder:
     def __init__(self, stream: "Stream", limits: Limits = USUAL) -> None:
         self.context = stream.codec_context
         self.damaged = 0
-        self.skips = False
+        self.skips = self.skipping = False
         if stream.type == "video":
             self.context.thread_count = 1  # skip_frame would reach other threads' pictures; also cheaper in all
             self.context.options = {"max_pixels": str(int(limits.pixels))}
@@ -287,7 +301,8 @@ class Decoder:
         """Pictures, blocks of sound or subtitles that are ready. None for the packet drains the decoder."""
         import av
 
-        if self.skips:
+        if self.skips and only_if_needed != self.skipping:
+            self.skipping = only_if_needed
             self.context.skip_frame = "NONREF" if only_if_needed else "DEFAULT"
         try:
             decoded = self.context.decode(packet)
@@ -308,6 +323,11 @@ class Decoder:
     def reset(self) -> None:
         """Forget what came before: the next packet is a keyframe elsewhere."""
         self.context.flush_buffers()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it holds a picture back until it has seen those that may come before it."""
+        return bool(self.context.has_b_frames)
 
     def notes(self, what: str) -> list[str]:
         """Whether something was damaged."""

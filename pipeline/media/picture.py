@@ -16,6 +16,7 @@ QUALITY = 85  # of 1-95
 BT601, BT709, SMPTE240M, BT2020 = 5, 1, 7, 9  # as swscale numbers them
 # H.273 matrix coefficients -> swscale's number; what is not named is guessed from the height, as players do.
 MATRICES = {1: BT709, 5: BT601, 6: BT601, 7: SMPTE240M, 9: BT2020, 10: BT2020}
+PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")  # FFmpeg's names
 PQ = 16  # the transfer characteristic of HDR10; shown as it is, it looks grey (HLG is made to look right)
 WHITE = 203  # cd/m2, the white of paper in HDR (ITU-R BT.2408)
 HD = 720  # lines, from which unnamed colours are BT.709
@@ -40,15 +41,14 @@ def upright(frame: "VideoFrame", stream: "VideoStream", long_side: int) -> "Imag
         width, height = round(width * frame.width / stream.codec_context.width), frame.height  # changed on the way
     scale = min(1.0, long_side / max(width, height))
     colours = None if frame.format.is_rgb else MATRICES.get(frame.colorspace, BT709 if frame.height >= HD else BT601)
-    rgb = frame.reformat(
-        max(1, round(width * scale)),
-        max(1, round(height * scale)),
-        format="rgb24",
-        src_colorspace=colours,
-        interpolation="BICUBIC",
-        threads=1,
-    )
-    image = rgb.to_image()
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if scale < 1 and frame.format.name in PLANAR:  # to scale three small planes costs a third of scaling to RGB
+        small = frame.reformat(*size, interpolation="BICUBIC", threads=1)
+    else:
+        small = frame
+    rgb = small.reformat(*size, format="rgb24", src_colorspace=colours, interpolation="BICUBIC", threads=1)
+    plane = rgb.planes[0]
+    image = Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
     if frame.color_trc == PQ:
         image = image.point([_from_pq(code / 255) for code in range(256)] * 3)
     turns = round(frame.rotation / 90) % 4  # counter-clockwise

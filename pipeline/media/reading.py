@@ -161,10 +161,10 @@ def _read_frames(
 ) -> tuple[list[Frame], dict[str, Coverage]]:
     if not facts.has_video:
         return [], {"frames": Coverage("absent", note="The file holds no picture.")}
-    by = f"{settings.frames_per_second:g} pictures a second"
+    by = f"{settings.frames_per_second:g} pictures a second" + ", at exact times" * settings.exact_frames
     try:
         frames, notes = guard.run(
-            video.read_frames,
+            video.read_exact_frames if settings.exact_frames else video.read_frames,
             path,
             folder,
             settings.frames_per_second,

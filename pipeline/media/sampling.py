@@ -6,7 +6,7 @@ that the scene changed. Knows neither files nor what a picture shows. Nothing is
 will do; what is held is bounded.
 """
 
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +22,12 @@ PATIENCE = 64  # packets fed after a picture's own before it counts as lost; dec
 SPACING = 0.5  # s between two cues: enough to date a change, and a file of keyframes only stays cheap
 # A picture that stands weighs 0.1 % of a keyframe (slides, screens), or nothing but its header; slow motion 1 %.
 STILL, HEADER = 1 / 200, 50  # of a keyframe; bytes
+# A keyframe that comes when it was due weighs what the one before it did, unless something changed.
+LATE = 0.1  # of the usual time between two
+RATIO = 1.3  # of two sizes, from which they differ
+# Jumps at every turn are none: a film that was encoded twice jumps at each keyframe of the first time.
+HABIT = 3, 4.0  # so many jumps in so many s; a jump still tells where it is
+LARGER = 2  # times as large as these
 EXACT = 0.001  # s; Matroska rounds its time stamps by half as much
 
 
@@ -34,6 +40,10 @@ class Decoder(Protocol):
     def reset(self) -> None:
         """Forget all pictures: the next packet is a keyframe elsewhere."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether it holds a picture back until it has seen those that may come before it."""
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -41,7 +51,7 @@ class Sight:
 
     time: float  # s
     frame: "VideoFrame | None"  # None where the picture was lost to damage
-    sample: bool  # it is what is shown at a sampling time; else a cue on the way there
+    sample: bool  # it is one of those asked for; else a cue on the way there
     still: bool = False  # nothing moved in the second before it
 
 
@@ -51,17 +61,21 @@ class Sampler:
     def __init__(self, packets: "Iterable[Packet]", decoder: Decoder, clock: Callable[[int], float]) -> None:
         """`clock`: a time stamp of the stream -> s from the start of the video."""
         self.packets, self.decoder, self.clock = iter(packets), decoder, clock
-        self.held: deque[Packet] = deque()  # read and not yet decoded
+        self.held: deque[Packet] = deque()  # read and not yet decoded; at most HELD
         self.ready: deque[VideoFrame] = deque()  # decoded and not yet passed
-        self.known: list[int] = []  # time stamps of the pictures that were read and not yet passed, sorted
+        self.known: list[float] = []  # s, of the pictures that were read and not yet passed, sorted
+        self.keys: list[float] = []  # s, of the keyframes among them
         self.cues: list[float] = []  # s, where the scene may change, sorted
         self.now = -inf  # s: every picture before it has been read
         self.end = -inf  # s, the end of the last picture that was read
         self.since = -inf  # s, where the walk begins
         self.ended = self.drained = False
-        self.keyframe_size = 0  # bytes
         self.sizes: deque[tuple[float, int]] = deque(maxlen=60)  # (s, bytes) of the pictures between keyframes
-        self.last_key = self.last_jump = -inf  # s
+        self.key = (-inf, 0)  # (s, bytes) of the last keyframe
+        self.between = 0  # pictures since then
+        self.usual = (0, 0.0)  # (pictures, s) from one keyframe to the next, at most
+        self.last_key = -inf  # s, the last keyframe that was a cue
+        self.jumps: deque[tuple[float, int]] = deque(maxlen=HABIT[0])  # (s, bytes) of the last
         self.current: VideoFrame | None = None
         self.seen = -inf  # s, the last picture that was given out
 
@@ -74,11 +88,11 @@ class Sampler:
         due = None
         while True:
             # All pictures up to the first one not passed must be known, or a later one would be taken for it.
-            while not self.ended and (not self.known or self.now <= self.clock(self.known[0])):
+            while not self.ended and (not self.known or self.now <= self.known[0]):
                 self._read()
             if not self.known:
                 return
-            first = self.clock(self.known[0])
+            first = self.known[0]
             # A gap, however long, is crossed in one step: times are only sampled where there are pictures.
             due = max(first, since) if due is None else max(due, ceil((first - EXACT) / step) * step)
             while not self.ended and self.now <= min([due, *self.cues]) + EXACT:
@@ -88,10 +102,55 @@ class Sampler:
             elif due >= self.end and due > first:
                 return
             else:
-                while self.cues and self.cues[0] <= due + EXACT:
-                    self.cues.pop(0)
                 yield from self._visit(due, sample=True)
                 due = (floor((due + EXACT) / step) + 1) * step
+                self.keys.clear()
+
+    def walk_slots(self, step: float, since: float = -inf) -> Iterator[Sight]:
+        """One picture of every `step` s in which there are any, the cheapest to decode, and the cues between, in order.
+
+        Goes on `since` s where given: the picture shown then is the first.
+        """
+        self.since = self.seen = begin = since
+        if since > -inf:
+            while not self.ended and self.now <= since + EXACT:
+                self._read()
+            yield from self._visit(since, sample=True)
+        while True:
+            due = self._due(begin, step)
+            # What comes before the slot may be looked at before it is known which of its pictures will be taken.
+            cue = self.cues[0] if self.cues and self.cues[0] < (begin if due is None else due) - EXACT else None
+            wanted = due if cue is None else cue
+            if not self.ended and (wanted is None or self.now <= wanted + EXACT):
+                self._read()
+            elif cue is not None:
+                yield from self._visit(self.cues.pop(0), sample=False)
+            elif due == inf:
+                return
+            else:
+                if due > since + EXACT:  # else it was taken before the walk was broken off
+                    yield from self._visit(due, sample=True)
+                begin = (floor((due + EXACT) / step) + 1) * step
+
+    def _due(self, begin: float, step: float) -> float | None:
+        """s, the picture to take of the slot of the first one from `begin` on: its first keyframe; where it has none,
+        what is shown in its middle. inf after the last picture; None where more must be read to tell."""
+        at = bisect_left(self.known, begin - EXACT)
+        if at == len(self.known):
+            return inf if self.ended else None
+        first = self.known[at]
+        if self.now <= first:
+            return None
+        slot = floor((first + EXACT) / step) * step
+        del self.keys[: bisect_left(self.keys, slot - EXACT)]
+        if self.keys and self.keys[0] < slot + step - EXACT:
+            return self.keys[0]
+        if self.now > slot + step or len(self.held) >= HELD:
+            middle = slot + step / 2
+            return (
+                middle if middle < self.since else self.known[bisect_right(self.known, max(first, middle) + EXACT) - 1]
+            )
+        return None
 
     def _read(self) -> None:
         packet = next(self.packets, None)
@@ -100,8 +159,8 @@ class Sampler:
             return
         self.held.append(packet)
         if packet.pts is not None and not packet.is_discard:
-            insort(self.known, packet.pts)
             time = self.clock(packet.pts)
+            insort(self.known, time)
             self.end = max(self.end, self.clock(packet.pts + (packet.duration or 0)))
             self._notice(packet, time)
         if packet.dts is not None:
@@ -113,19 +172,33 @@ class Sampler:
 
     def _notice(self, packet: "Packet", time: float) -> None:
         """Encoders put a keyframe at a cut, or spend as much on the picture after it as on a keyframe."""
+        size = packet.size
         if packet.is_keyframe:
-            self.keyframe_size = packet.size
-            if time >= self.last_key + SPACING:
+            insort(self.keys, time)
+            if time >= self.last_key + SPACING and self._tells(time, size):
                 self.last_key = time
                 self._remember(time)
+            if self.key[1]:
+                self.usual = max(self.usual[0], self.between), max(self.usual[1], time - self.key[0])
+            self.key, self.between = (time, size), 1
             return
-        usual = median(size for _, size in self.sizes) if self.sizes else 0
-        self.sizes.append((time, packet.size))
+        self.between += 1
         # On slides and screens a change weighs 50-1000 times the usual packet and at least an eighth of a keyframe;
         # in moving footage the usual packet is a tenth of a keyframe, so that only real cuts reach ten of them.
-        if packet.size > max(self.keyframe_size / 8, usual * 10) and time >= self.last_jump + SPACING:
-            self.last_jump = time
-            self._remember(time)
+        might = size > self.key[1] / 8 and (not self.jumps or time >= self.jumps[-1][0] + SPACING)
+        if might and size > 10 * median([size for _, size in self.sizes] or [0]):
+            often, within = HABIT
+            habitual = len(self.jumps) == often and time - self.jumps[0][0] < within
+            if not habitual or size > LARGER * max(size for _, size in self.jumps):
+                self._remember(time)
+            self.jumps.append((time, size))
+        self.sizes.append((time, size))
+
+    def _tells(self, time: float, size: int) -> bool:
+        """Whether a keyframe may stand at a cut: it comes before its turn, or weighs not what the one before did."""
+        pictures, seconds = self.usual
+        regular = self.between == pictures or abs(time - self.key[0] - seconds) <= LATE * seconds
+        return not regular or not 1 / RATIO <= size / max(1, self.key[1]) <= RATIO
 
     def _remember(self, cue: float) -> None:
         if cue >= self.since:
@@ -133,21 +206,23 @@ class Sampler:
 
     def _stood(self, until: float) -> bool:
         before = [size for time, size in self.sizes if until - 1 <= time < until]
-        return bool(before) and median(before) <= max(self.keyframe_size * STILL, HEADER)
+        return bool(before) and median(before) <= max(self.key[1] * STILL, HEADER)
 
     def _visit(self, due: float, sample: bool) -> Iterator[Sight]:
         """The picture shown at `due`, after those that had to be decoded on the way."""
-        passed = sum(self.clock(pts) <= due + EXACT for pts in self.known)
+        passed = bisect_right(self.known, due + EXACT)
         if not passed:
             return
         wanted = self.known[passed - 1]
         # A sample may want the picture that a cue has just shown: it is passed only by a sample.
         del self.known[: passed if sample else passed - 1]
+        if sample:
+            del self.cues[: bisect_right(self.cues, due + EXACT)]
         self._start_at_keyframe(due)
         shown = None
         for frame in self._decode_up_to(wanted):
             time = self.clock(frame.pts)
-            if frame.pts < wanted and time >= self.seen + SPACING:
+            if time < wanted and time >= self.seen + SPACING:
                 self.seen = time
                 yield Sight(time, frame, False, self._stood(time))
             shown = frame
@@ -169,17 +244,20 @@ class Sampler:
                 self.decoder.reset()
                 return
 
-    def _decode_up_to(self, wanted: int) -> "Iterator[VideoFrame]":
-        """Pictures up to the one stamped `wanted`; it comes last, unless it is lost."""
-        if self.current and self.current.pts == wanted:
+    def _decode_up_to(self, wanted: float) -> "Iterator[VideoFrame]":
+        """Pictures up to the one at `wanted` s; it comes last, unless it is lost."""
+        if self.current and self.clock(self.current.pts) == wanted:
             yield self.current
+            return
+        if alone := self._decode_alone(wanted):
+            yield alone
             return
         late = 0
         while late <= PATIENCE:
-            while self.ready and self.ready[0].pts <= wanted:
+            while self.ready and self.clock(self.ready[0].pts) <= wanted:
                 frame = self.ready.popleft()
                 yield frame
-                if frame.pts == wanted:
+                if self.clock(frame.pts) == wanted:
                     return
             if self.ready or self.drained:
                 return
@@ -187,10 +265,25 @@ class Sampler:
                 self._read()
             packet = self.held.popleft() if self.held else None
             self.drained = packet is None
-            before = packet is not None and packet.pts is not None and packet.pts < wanted
+            before = packet is not None and packet.pts is not None and self.clock(packet.pts) < wanted
             late += not before
             decoded = self.decoder.decode(packet, only_if_needed=before)
             self.ready.extend(frame for frame in decoded if frame.pts is not None)
+
+    def _decode_alone(self, wanted: float) -> "VideoFrame | None":
+        """The picture at `wanted` s, if it is the keyframe that is next in line: it needs nothing that comes after.
+
+        It stays in line, since others may refer to it.
+        """
+        packet = self.held[0] if self.held else None
+        if not (packet and packet.is_keyframe and packet.pts is not None and self.clock(packet.pts) == wanted):
+            return None
+        if not self.decoder.waits:
+            return None
+        frames = [*self.decoder.decode(packet), *self.decoder.decode(None)]
+        self.decoder.reset()
+        self.ready.clear()
+        return next((frame for frame in frames if frame.pts is not None and self.clock(frame.pts) == wanted), None)
 
 
 def walk_frames(frames: "Iterable[tuple[float, VideoFrame]]", step: float) -> Iterator[Sight]:
