@@ -9,14 +9,16 @@ between its best hit and its floor: a convex combination of normalised scores, w
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.search.around import LONGEST, in_order, pictures_of
-from pipeline.search.windows import windows
+from pipeline.search.windows import stretches
 from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
 
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
 WORDS = ("words", "sentence words")  # BM25: its floor is 0, no word in common
+_Scored = tuple[float, Passage | Frame]  # 0-1, between the floor and the best of a list; what was found
 LOOKS_LIKE = "looks like the question"
 REASONS = {
     "the words match": WORDS,
@@ -44,9 +46,10 @@ def fuse(
 ) -> list[Moment]:
     """The `limit` best moments, best first: different places, each at most 45 s long.
 
-    `lists` are by name (Hit.found_by) and each best first; `media` has, by id, all that they name.
+    `lists` are by name (Hit.found_by) and each best first; `media` has, by id, all that they name. It is asked for
+    those alone that may hold one of the best.
     """
-    tracks: dict[str, _Track] = {}
+    earned: dict[str, dict[str, list[_Scored]]] = {}  # by media id, by list
     for name, weight in fusion.weights.items():
         hits = [hit for hit in lists.get(name, ()) if fusion.screen or not _apart(hit.item)]
         if not hits or not weight:
@@ -54,21 +57,34 @@ def fuse(
         low = 0.0 if name in WORDS or hits[0].score == hits[-1].score else hits[-1].score
         spread = max(hits[0].score - low, 1e-9)
         for hit in hits:
-            if hit.media not in tracks:
-                tracks[hit.media] = _Track(media[hit.media])
-            for candidate in tracks[hit.media].meant_by(hit.item):
-                candidate.hits.setdefault(name, []).append(((hit.score - low) / spread, hit.item))
-    found = [candidate for track in tracks.values() for candidate in track.candidates if candidate.hits]
-    for candidate in found:
-        candidate.score = sum(fusion.weights[name] * candidate.earned(name) for name in candidate.hits)
-    found.sort(key=lambda one: (-one.score, one.media.id, one.start))
+            of_media = earned.setdefault(hit.media, {})
+            of_media.setdefault(name, []).append(((hit.score - low) / spread, hit.item))
+    most = {
+        media_id: sum(fusion.weights[name] * hits[0][0] for name, hits in of_media.items())
+        for media_id, of_media in earned.items()
+    }
+    best: list[_Candidate] = []
+    for media_id in sorted(most, key=lambda one: (-most[one], one)):
+        if len(best) == limit and best[-1].score > most[media_id] + 1e-9:
+            break  # no moment of this media, or of those that follow, can be better
+        found = _Track(media[media_id]).candidates(earned[media_id], fusion.weights)
+        best = sorted([*best, *_apart_from_one_another(found, limit)], key=_order)[:limit]
+    return [candidate.moment() for candidate in best]
+
+
+def _order(candidate: "_Candidate") -> tuple[float, str, float]:
+    return (-candidate.score, candidate.track.media.id, candidate.start)
+
+
+def _apart_from_one_another(found: "list[_Candidate]", limit: int) -> "list[_Candidate]":
+    """The best of one media, each at another place."""
     kept: list[_Candidate] = []
-    for candidate in found:
+    for candidate in sorted(found, key=_order):
         if len(kept) == limit:
             break
-        if not any(candidate.media is other.media and same_place(candidate, other) for other in kept):
+        if not any(same_place(candidate, other) for other in kept):
             kept.append(candidate)
-    return [candidate.moment() for candidate in kept]
+    return kept
 
 
 def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
@@ -81,11 +97,11 @@ def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passag
 class _Candidate:
     """A stretch of one media, and what was found in it."""
 
-    media: Media
+    track: "_Track"
     start: float
     end: float  # at most about LONGEST later
     alone: bool  # whether it is one sentence, one screen of text, or one picture
-    hits: dict[str, list[tuple[float, Passage | Frame]]] = field(default_factory=dict)  # by list, best first: 0-1
+    hits: dict[str, list[_Scored]] = field(default_factory=dict)  # by list, best first
     score: float = 0.0
 
     def earned(self, name: str) -> float:
@@ -96,13 +112,13 @@ class _Candidate:
     def moment(self) -> Moment:
         found = sorted(((score, item) for hits in self.hits.values() for score, item in hits), key=lambda one: -one[0])
         start, end = self._trimmed()
-        inside = [
-            one for one in self.media.passages if one.kind in SPOKEN and start <= (one.start + one.end) / 2 <= end
-        ]
+        said = self.track.said.between(start, end)
+        inside = [one for one in said if start <= (one.start + one.end) / 2 <= end]
         apart = [item for _, item in found if isinstance(item, Passage) and _apart(item)]
         seen = [item for _, item in self.hits.get("picture", ()) if isinstance(item, Frame)]
         described = {one.image for one in apart if one.image}
-        seen += [frame for frame in self.media.frames if frame.image in described]
+        if described:
+            seen += [frame for frame in self.track.media.frames if frame.image in described]
         # The sentence, or the screen, that fits best says which picture stands for the moment.
         best = next((one for _, one in found if one.end - one.start < LONGEST / 2), self)
         span = (max(best.start, start), min(best.end, end))
@@ -113,8 +129,8 @@ class _Candidate:
         if any(one.kind == "caption" for one in apart):
             why.append("the picture shows it")
         passages = in_order({*inside, *apart})
-        frames = pictures_of(seen, self.media.frames, *span)
-        return Moment(self.media.id, start, end, self.score, passages, frames, tuple(why))
+        frames = pictures_of(seen, self.track.shown.between(*span) or self.track.media.frames, *span)
+        return Moment(self.track.media.id, start, end, self.score, passages, frames, tuple(why))
 
     def _strong(self, lists: Sequence[str]) -> bool:
         return any(score >= STRONG for name in lists for score, _ in self.hits.get(name, ())[:1])
@@ -123,7 +139,7 @@ class _Candidate:
         """The LONGEST seconds of it in which most was found."""
         if self.end - self.start <= LONGEST:
             return self.start, self.end
-        said = [one for one in self.media.passages if one.kind in SPOKEN and self.start <= one.start < self.end]
+        said = [one for one in self.track.said.between(self.start, self.end) if self.start <= one.start < self.end]
         hits = [hit for name in SENTENCES for hit in self.hits.get(name, ())]
         starts = [one.start for one in said if one.start + LONGEST <= self.end] + [self.end - LONGEST]
 
@@ -134,22 +150,46 @@ class _Candidate:
         return start, start + LONGEST
 
 
+class _InOrder:
+    """What is said, or shown, in the order of the source: what of it is near a time is found without looking at all."""
+
+    def __init__(self, items: Sequence[Passage | Frame]) -> None:
+        self._items = sorted(items, key=lambda one: one.start)
+        self._starts = [one.start for one in self._items]
+        self._longest = max((one.end - one.start for one in self._items), default=0.0)
+
+    def between(self, start: float, end: float) -> Sequence[Any]:
+        """At least all that touches this stretch."""
+        first = bisect_left(self._starts, start - self._longest)
+        return self._items[first : bisect_right(self._starts, end)]
+
+
 class _Track:
     """The candidates of one media."""
 
     def __init__(self, media: Media) -> None:
-        self._media = media
+        self.media = media
+        said = [one for one in media.passages if one.kind in SPOKEN]
+        self.said, self.shown = _InOrder(said), _InOrder(media.frames)
         alone = {(one.start, one.end) for one in media.passages}
-        self._windows = [
-            _Candidate(media, one.start, one.end, (one.start, one.end) in alone) for one in windows(media.passages)
-        ]
+        self._windows = []
+        for first, after in stretches(said):
+            start, end = said[first].start, max(one.end for one in said[first:after])
+            self._windows.append(_Candidate(self, start, end, (start, end) in alone))
         self._starts = [one.start for one in self._windows]
         self._longest = max((one.end - one.start for one in self._windows), default=0.0)
         self._silent: list[_Candidate] = []  # where nothing is said
 
-    @property
-    def candidates(self) -> list[_Candidate]:
-        return [*self._windows, *self._silent]
+    def candidates(self, hits: Mapping[str, Sequence[_Scored]], weights: Mapping[str, float]) -> list[_Candidate]:
+        """Those that something was found for, with what they earn. `hits`: by list, in the order of `weights`."""
+        for name, found in hits.items():
+            for score, item in found:
+                for candidate in self.meant_by(item):
+                    candidate.hits.setdefault(name, []).append((score, item))
+        held = [one for one in (*self._windows, *self._silent) if one.hits]
+        for candidate in held:
+            candidate.score = sum(weights[name] * candidate.earned(name) for name in candidate.hits)
+        return held
 
     def meant_by(self, item: Passage | Frame) -> list[_Candidate]:
         """The candidates that a hit supports: the windows that it lies in, or those said while it is shown."""
@@ -159,7 +199,7 @@ class _Track:
         near = self._windows[first : bisect_right(self._starts, end)]
         if not _apart(item):
             return [one for one in near if one.start <= item.start and item.end <= one.end]
-        shown = _Candidate(self._media, item.start, end, True)
+        shown = _Candidate(self, item.start, end, True)
         supported = [one for one in (*near, *self._silent) if same_place(one, shown)]
         if not supported:
             self._silent.append(shown)
