@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ def make_hour(data_dir: Path, number: int, words: Words) -> None:
         known[text] = near([words.vectors[one], words.vectors[other]])
         spoken[text] = np.concatenate([words.words[one][::2], words.words[other][1::2]])
         at += seconds
-    frames = [Frame(n * FRAME, (n + 1) * FRAME, f"frames/{int(n * FRAME):06}.000.jpg") for n in range(int(HOUR / FRAME))]
+    frames = [
+        Frame(n * FRAME, (n + 1) * FRAME, f"frames/{int(n * FRAME):06}.000.jpg") for n in range(int(HOUR / FRAME))
+    ]
     chapters = tuple(Chapter(n * 600.0, n * 600.0 + 600, f"Part {n + 1}") for n in range(6))
     coverage = {part: Coverage("read", "growth") for part in ("frames", "speech", "text", "pictures", "chapters")}
     media = Media(
@@ -106,18 +108,24 @@ def make_hour(data_dir: Path, number: int, words: Words) -> None:
     found = {}
     for unit, _ in units(passages):
         inside = [known[one.text] for one in passages if unit.start <= one.start and one.end <= unit.end]
-        found[key_of(unit)] = known.get(unit.text, None) if unit.text in known else near(inside)
-    np.savez(vectors_path(folder, "local-all-minilm-l6-v2"), keys=np.array(list(found)), vectors=np.stack([*found.values()]))
+        found[key_of(unit)] = known.get(unit.text) if unit.text in known else near(inside)
+    np.savez(
+        vectors_path(folder, "local-all-minilm-l6-v2"), keys=np.array(list(found)), vectors=np.stack([*found.values()])
+    )
     held = {key_of(one): spoken[one.text] for one in passages}
     ends = np.cumsum([len(one) for one in held.values()])
     np.savez(
         words_path(folder, "local-all-minilm-l6-v2"),
         keys=np.array(list(held)), ends=ends, vectors=np.concatenate([*held.values()]),
     )  # fmt: skip
-    scenes = 0.6 * np.random.default_rng(7).standard_normal(512) + noise.standard_normal((len(frames) // SCENE + 1, 512))
+    scenes = 0.6 * np.random.default_rng(7).standard_normal(512) + noise.standard_normal(
+        (len(frames) // SCENE + 1, 512)
+    )
     pictures = scenes.repeat(SCENE, 0)[: len(frames)] + 0.4 * noise.standard_normal((len(frames), 512))
     pictures = (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
-    np.savez(vectors_path(folder, clip_name(data_dir)), keys=np.array([key_of(one) for one in frames]), vectors=pictures)
+    np.savez(
+        vectors_path(folder, clip_name(data_dir)), keys=np.array([key_of(one) for one in frames]), vectors=pictures
+    )
     folders.save(media, folder)
 
 
