@@ -9,7 +9,8 @@ between its best hit and its floor: a convex combination of normalised scores, w
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pipeline.search.around import LONGEST, in_order, pictures_of
 from pipeline.search.windows import stretches
@@ -18,6 +19,7 @@ from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
 WORDS = ("words", "sentence words")  # BM25: its floor is 0, no word in common
+LAID_OUT = 128  # media whose windows stay known
 _Scored = tuple[float, Passage | Frame]  # 0-1, between the floor and the best of a list; what was found
 LOOKS_LIKE = "looks like the question"
 REASONS = {
@@ -87,7 +89,7 @@ def _apart_from_one_another(found: "list[_Candidate]", limit: int) -> "list[_Can
     return kept
 
 
-def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
+def same_place(one: "_Window | _Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
     """Whether two stretches of one source share more than half of the shorter one."""
     shared = min(one.end, other.end) - max(one.start, other.start)
     return shared > 0.5 * min(one.end - one.start, other.end - other.start)
@@ -164,20 +166,53 @@ class _InOrder:
         return self._items[first : bisect_right(self._starts, end)]
 
 
+class _Window(NamedTuple):
+    start: float  # s
+    end: float  # s
+    alone: bool  # whether it is one sentence
+
+
+class _Layout:
+    """Where a media has its windows, and what is said and shown when. The same for every question."""
+
+    def __init__(self, media: Media) -> None:
+        said = [one for one in media.passages if one.kind in SPOKEN]
+        self.said, self.shown = _InOrder(said), _InOrder(media.frames)
+        alone = {(one.start, one.end) for one in media.passages}
+        self.windows = []
+        for first, after in stretches(said):
+            start, end = said[first].start, max([one.end for one in said[first:after]])
+            self.windows.append(_Window(start, end, (start, end) in alone))
+        self.starts = [one.start for one in self.windows]
+        self.longest = max((one.end - one.start for one in self.windows), default=0.0)
+
+
+class _Same:
+    """A media as a key: this very value, whose content takes longer to compare than to lay out anew."""
+
+    def __init__(self, media: Media) -> None:
+        self.media = media
+
+    def __hash__(self) -> int:
+        return id(self.media)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.media is other.media
+
+
+@lru_cache(maxsize=LAID_OUT)
+def _layout(same: _Same) -> _Layout:
+    return _Layout(same.media)
+
+
 class _Track:
     """The candidates of one media."""
 
     def __init__(self, media: Media) -> None:
         self.media = media
-        said = [one for one in media.passages if one.kind in SPOKEN]
-        self.said, self.shown = _InOrder(said), _InOrder(media.frames)
-        alone = {(one.start, one.end) for one in media.passages}
-        self._windows = []
-        for first, after in stretches(said):
-            start, end = said[first].start, max(one.end for one in said[first:after])
-            self._windows.append(_Candidate(self, start, end, (start, end) in alone))
-        self._starts = [one.start for one in self._windows]
-        self._longest = max((one.end - one.start for one in self._windows), default=0.0)
+        self._layout = _layout(_Same(media))
+        self.said, self.shown = self._layout.said, self._layout.shown
+        self._spoken: dict[int, _Candidate] = {}  # by the place of the window
         self._silent: list[_Candidate] = []  # where nothing is said
 
     def candidates(self, hits: Mapping[str, Sequence[_Scored]], weights: Mapping[str, float]) -> list[_Candidate]:
@@ -186,7 +221,7 @@ class _Track:
             for score, item in found:
                 for candidate in self.meant_by(item):
                     candidate.hits.setdefault(name, []).append((score, item))
-        held = [one for one in (*self._windows, *self._silent) if one.hits]
+        held = [*(self._spoken[place] for place in sorted(self._spoken)), *self._silent]
         for candidate in held:
             candidate.score = sum(weights[name] * candidate.earned(name) for name in candidate.hits)
         return held
@@ -194,16 +229,22 @@ class _Track:
     def meant_by(self, item: Passage | Frame) -> list[_Candidate]:
         """The candidates that a hit supports: the windows that it lies in, or those said while it is shown."""
         # What stands for minutes is a moment where it appears: it must not lift all that is said meanwhile.
+        windows, starts = self._layout.windows, self._layout.starts
         end = min(item.end, item.start + LONGEST) if _apart(item) else item.end
-        first = bisect_left(self._starts, item.start - self._longest)
-        near = self._windows[first : bisect_right(self._starts, end)]
+        near = range(bisect_left(starts, item.start - self._layout.longest), bisect_right(starts, end))
         if not _apart(item):
-            return [one for one in near if one.start <= item.start and item.end <= one.end]
+            return [self._at(n) for n in near if windows[n].start <= item.start and item.end <= windows[n].end]
         shown = _Candidate(self, item.start, end, True)
-        supported = [one for one in (*near, *self._silent) if same_place(one, shown)]
+        supported = [self._at(n) for n in near if same_place(windows[n], shown)]
+        supported += [one for one in self._silent if same_place(one, shown)]
         if not supported:
             self._silent.append(shown)
         return supported or [shown]
+
+    def _at(self, place: int) -> _Candidate:
+        if place not in self._spoken:
+            self._spoken[place] = _Candidate(self, *self._layout.windows[place])
+        return self._spoken[place]
 
 
 def _apart(item: Passage | Frame) -> bool:
