@@ -201,7 +201,7 @@ def _is_id(pipeline: Pipeline, word: str) -> bool:
 
 
 def _list(pipeline: Pipeline, options: argparse.Namespace) -> int:
-    media, problems = pipeline.list()
+    media, problems = pipeline.everything()
     for one in media:
         if options.json:
             _say_json(_ingested(one.source, one, None))
@@ -264,7 +264,7 @@ def _evaluate(pipeline: Pipeline, options: argparse.Namespace) -> int:
     chosen = questions.sample(asked, options.limit)
     if len(chosen) < len(asked):
         _note(f"a sample of {len(chosen):,} of {len(asked):,} questions, spread evenly")
-    settings = evaluate.choose(names or (["default"] if options.curve else []), pipeline.list()[0])
+    settings = evaluate.choose(names or (["default"] if options.curve else []), pipeline.everything()[0])
     for one in () if options.answers else settings:
         if one.equal:
             _note(f"here these equal {one.name}, for want of pictures or text on screen: {', '.join(one.equal)}")

@@ -130,6 +130,12 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def tell(data_dir: Path) -> None:
+    """Something changed inside a folder of this one: who lists it looks again. Raises StorageError."""
+    with storage_errors(data_dir):
+        os.utime(data_dir)
+
+
 def append_line(path: Path, value: dict) -> None:
     """Add one JSON value to a file of lines, on the disk when this returns. Raises StorageError."""
     is_new = not path.exists()

@@ -184,7 +184,9 @@ def _captions(pipeline: Pipeline) -> Check:
             "Set CAPTIONS=on beside VLLM_BASE_URL and read the videos again; what it costs is said before it starts.",
         )
     found = f"{pipeline.settings.vllm_model} describes each picture once, when a video is read"
-    without = [m.title for m in pipeline.list()[0] if m.frames and not any(p.kind == "caption" for p in m.passages)]
+    without = [
+        m.title for m in pipeline.everything()[0] if m.frames and not any(p.kind == "caption" for p in m.passages)
+    ]
     if without:
         return Check("captions", "ok", f"{found}; not yet in {_some(without)}", "Read these videos again.")
     return Check("captions", "ok", found)

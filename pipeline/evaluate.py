@@ -184,7 +184,7 @@ def answers(
 def _outcomes(
     pipeline: Pipeline, questions: Sequence[Question], chosen: Sequence[Setting], report: Report
 ) -> Iterator[tuple[Setting, str, list[Outcome]]]:
-    media = pipeline.list()[0]
+    media = pipeline.everything()[0]
     scopes = ("all", "right") if len(media) > 1 else ("right",)
     total, done = len(chosen) * len(scopes) * len(questions), 0
     for setting in chosen:

@@ -33,12 +33,24 @@ _TIME = re.compile(
 Lists = Mapping[str, Sequence[Hit]]
 
 
+class Known(dict[str, Media]):
+    """Media by id, each got when it is asked for: what was found lies in more of them than are looked into."""
+
+    def __init__(self, get: Callable[[str], Media]) -> None:
+        self._get = get
+
+    def __missing__(self, media_id: str) -> Media:
+        self[media_id] = self._get(media_id)
+        return self[media_id]
+
+
 @dataclass(frozen=True)
 class Library:
     """What finding needs of the library."""
 
     search: Callable[[str, int, float | None, float | None, Collection[str]], Lists]  # see Index.search
     get: Callable[[str], Media]  # by media id
+    languages: Callable[[Collection[str]], Collection[str]]  # of these media ids
     vectors: Callable[[str], Mapping[str, Any]]  # the text vectors of a media id: see vectors.load_vectors
     scope: Sequence[str]  # the ids of the media that are asked
     threshold: float | None  # of nearness; None where the embedding has none that was measured
@@ -76,7 +88,7 @@ def gather(
     if not lists and only and (pictures := outline(only, {})):
         notes.append("Nothing is said or written in it, and its pictures cannot be searched here, so these are of all.")
         return Evidence(question, pictures, "whole", notes=tuple(notes))
-    known = {media_id: library.get(media_id) for media_id in {hit.media for hits in lists.values() for hit in hits}}
+    known = Known(library.get)
     many = max(limit, PLACES) if listed or library.rerank else limit
     by_word = library.by_word if fusion.late else None
     found = moments.fuse(lists, known, max(many, COMPARED) if by_word else many, fusion)
@@ -85,7 +97,8 @@ def gather(
         found = [*by_word(query.text, found[:COMPARED], fusion.late), *found[COMPARED:]][:many]
     if library.rerank:
         found = library.rerank(query.text, found)[:limit]
-    measured = library.threshold is not None and is_measured(question, {one.language for one in known.values()})
+    languages = library.languages({hit.media for hits in lists.values() for hit in hits})
+    measured = library.threshold is not None and is_measured(question, languages)
     is_near = not measured or near >= library.threshold
     evidence = Evidence(question, tuple(found), meant.kind, near, is_near, tuple(notes))
     if listed:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.chat import followup
 from pipeline.chat.lines import IS_IT, LIKE_IT
 from pipeline.errors import StorageError
-from pipeline.finding import HITS, PLACES, Library, pointed_at
+from pipeline.finding import HITS, PLACES, Known, Library, pointed_at
 from pipeline.search import around, likeness, moments, vectors
 from pipeline.search.moments import Fusion
 from pipeline.search.nearness import nearness
@@ -64,7 +64,7 @@ def gather(
     query = " ".join([question if own else "", *words]).strip()
     texts = [name for name, weight in fusion.weights.items() if weight and name != "picture"]
     lists = dict(library.search(query, HITS, None, None, texts)) if query else {}
-    known = {hit.media: library.get(hit.media) for hits in (*lists.values(), views) for hit in hits}
+    known = Known(library.get)
     found = moments.fuse({**lists, "picture": views}, known, limit + len(places), fusion)
     measured = library.threshold is not None
     near = nearness(query, lists, found) if lists else 0.0  # of words

@@ -65,6 +65,20 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A media as lists show it, without what was read: a library has thousands of hours."""
+
+    id: str
+    title: str
+    source: str
+    unit: str
+    length: float  # s
+    language: str
+    frames: tuple[Frame, ...] = ()  # the one that stands for it; () where it has none
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Hit:
     """One item that a search list returned. Scores compare only within one list."""
 

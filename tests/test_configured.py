@@ -72,7 +72,7 @@ class Told:
         with pytest.raises(PipelineError) as caught:
             action()
         self.errors.append(caught.value)
-        listed, problems = self.library.list()
+        listed, problems = self.library.everything()
         assert not problems
         self.kept.append(list(listed))
         self.stored.append(sorted(self.library.settings.data_dir.rglob("*")))
@@ -153,7 +153,7 @@ def talk(mistral: EmbeddingServer, pixtral: ChatServer, tmp_path_factory: pytest
     mistral.faults = ["400"]
     told.fail(told.library.reindex)
     told.library.reindex()
-    ((told.media,), _) = told.library.list()
+    ((told.media,), _) = told.library.everything()
     yield told
     told.library.close()
 
@@ -269,7 +269,7 @@ def test_a_service_that_fails_after_reading_costs_one_line_and_nothing_twice(tal
 
 def test_another_embedding_is_never_mixed_with_the_one_before(library, settings, tmp_path):
     question = "Which light does the pigment swallow?"
-    (first,), _ = library.list()
+    (first,), _ = library.everything()
     before = library.find(question).moments
     library.close()
     local = library.folder(first.id) / "vectors" / f"{first.coverage['text'].by}.npz"
@@ -383,7 +383,7 @@ def test_an_endpoint_that_repeats_the_key_it_refuses_does_not_make_us_repeat_it(
 
 
 def test_the_command_line_gives_what_had_arrived_and_fails(library, monkeypatch, capfd):
-    (media,), _ = library.list()
+    (media,), _ = library.everything()
     library.close()
     with chat_server("close midway", key=KEY) as server:
         monkeypatch.setenv("VLLM_BASE_URL", server.base_url)

@@ -83,7 +83,7 @@ def library(tmp_path_factory):
 
 
 def media(library, title):
-    (one,) = [one for one in library.list()[0] if one.title == title]
+    (one,) = [one for one in library.everything()[0] if one.title == title]
     return one
 
 

@@ -93,7 +93,7 @@ def two(library: Pipeline, tmp_path):
 
 @pytest.mark.long
 def test_what_is_sent_is_of_the_video_that_is_asked_and_holds_no_key_and_no_tool(two: Pipeline):
-    film = next(one for one in two.list()[0] if one.frames)
+    film = next(one for one in two.everything()[0] if one.frames)
     with chat_server(key="canary-chat-key") as model:
         settings = dataclasses.replace(
             two.settings, vllm_base_url=model.base_url, vllm_api_key="canary-chat-key", app_password="canary-password"

@@ -16,7 +16,7 @@ TRANSCRIPT = Media("f" * 32, "words alone", "/words.srt", "second", 60.0, "en")
 
 @pytest.fixture
 def film_media(library: Pipeline) -> Media:
-    ((media,), _) = library.list()
+    ((media,), _) = library.everything()
     return media
 
 

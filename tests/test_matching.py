@@ -51,7 +51,7 @@ def foreign():
 
 @pytest.fixture
 def film_media(library):
-    (media,) = library.list()[0]
+    (media,) = library.everything()[0]
     return media
 
 

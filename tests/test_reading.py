@@ -281,7 +281,7 @@ def test_what_was_read_so_far_is_asked_about_and_nothing_is_called_missing(talk,
         read_here(talk, hearing, kill_at("speech", 0.5))
     pipeline = build(hearing)
     with disk.hold(hearing.data_dir / identify(talk)):  # as its worker does
-        media = pipeline.list()[0][0]
+        media = pipeline.everything()[0][0]
         assert media.coverage["speech"].state == "reading"
         assert media.coverage["speech"].note.endswith("of 3:00 so far.")
         found = pipeline.find("Who measured the steel cables?")
@@ -300,12 +300,12 @@ def test_what_was_read_before_stays_until_the_new_is_whole(slides, settings):
     settings = replace(settings, frames_per_second=0.25)
     with pytest.raises(Killed):
         read_here(slides, settings, kill_at("screen", 0.3), again=True)
-    assert library.list()[0] == [before]
+    assert library.everything()[0] == [before]
     assert library.find("chlorophyll").moments
     told: list[Progress] = []
     after = read_here(slides, settings, told.append, again=True)
     assert not [one for one in told if one.step == "frames"]  # of the reading that was killed
-    assert library.list()[0] == [after]
+    assert library.everything()[0] == [after]
     assert after.coverage["frames"].by == "0.25 pictures a second"
     assert not [path for path in settings.data_dir.iterdir() if path.name.startswith(".reading")]
     library.close()
@@ -324,12 +324,12 @@ def test_what_is_removed_while_it_is_read_stays_removed(talk, hearing):
     pipeline = build(hearing)
 
     def remove_at_speech(progress: Progress) -> None:
-        if progress.step == "speech" and pipeline.list()[0]:
+        if progress.step == "speech" and pipeline.everything()[0]:
             pipeline.remove(identify(talk))
 
     with pytest.raises(MediaNotFound, match="removed while it was read"):
         read_here(talk, hearing, remove_at_speech)
-    assert pipeline.list() == ([], [])
+    assert pipeline.everything() == ([], [])
     pipeline.close()
     assert not (hearing.data_dir / identify(talk)).exists()
 
@@ -356,7 +356,7 @@ def test_one_source_is_read_at_a_time_and_one_that_waits_can_be_taken_out(settin
         assert second.done
         assert second.cancelled
     wait(third)
-    assert {one.title for one in pipeline.list()[0]} == {"first", "third"}
+    assert {one.title for one in pipeline.everything()[0]} == {"first", "third"}
     assert third.media_id
     pipeline.close()
 

@@ -36,7 +36,7 @@ def real_library(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def media(library: Pipeline, name: str) -> Media:
-    (one,) = [one for one in library.list()[0] if Path(one.source).name == name]
+    (one,) = [one for one in library.everything()[0] if Path(one.source).name == name]
     return one
 
 

@@ -290,7 +290,7 @@ class TestPictures:
 
 
 def test_a_talk_about_a_video_goes_with_it_and_that_about_the_library_stays(library):
-    (film,) = library.list()[0]
+    (film,) = library.everything()[0]
     talk = library.talk(film.id[:8])
     assert talk is library.talk(film.id)
     asked(talk, "Which pigment is green?", at=1.0)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def only(pipeline: Pipeline):
-    (media,), problems = pipeline.list()
+    (media,), problems = pipeline.everything()
     assert not problems
     return media
 
@@ -149,7 +149,7 @@ def test_a_second_process_reads_while_the_first_holds_the_index(library, tmp_pat
     assert str(os.getpid()) in reading.stderr  # it says who holds the index
 
     # The holder takes in what the other has read, and keeps the two apart.
-    (second,) = {media.id for media in library.list()[0]} - {first.id}
+    (second,) = {media.id for media in library.everything()[0]} - {first.id}
     assert {moment.media for moment in library.find("volcanoes").moments} == {first.id, second}
     assert {moment.media for moment in library.find("volcanoes", [second]).moments} == {second}
 
@@ -209,4 +209,4 @@ def test_a_video_removed_while_it_is_embedded_stays_removed(library):
     with pytest.raises((MediaNotFound, StorageError)):
         embed(media, folder, library.settings, remove_at_once)
     assert not folder.exists()
-    assert library.list() == ([], [])
+    assert library.everything() == ([], [])

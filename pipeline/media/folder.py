@@ -21,8 +21,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from pipeline.times import stamp
 from pipeline.types import SPOKEN, Media
 
 RECORD, BEGUN = record.FILE, "begun.json"
+LOADED = 128  # media that stay in memory, about half a MB for an hour
 FORGOTTEN = 7 * 24 * 3600  # s after which what was begun is no longer waited for
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def save(media: Media, folder: Path) -> None:
     if not (folder / "transcript.vtt").exists():
         write_transcript([(p.start, p.end, p.text) for p in media.passages if p.kind in SPOKEN], folder)
     write_whole(folder / RECORD, record.dump(media))
+    disk.tell(folder.parent)
 
 
 def write_transcript(segments: Iterable[passages.Segment], folder: Path) -> None:
@@ -99,27 +101,33 @@ def load(folder: Path) -> Media:
     Raises MediaNotFound when there is none, StorageError when it cannot be read.
     """
     file = folder / RECORD
+    with record_errors(file), storage_errors(file):
+        facts = file.stat()
+        media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    if unfinished.is_under_way(media) and not is_held(folder):
+        media = unfinished.at_rest(media)  # who read it is gone
+    return _with_sentences(media, folder) if written_in == 1 else media
+
+
+@contextmanager
+def record_errors(file: Path) -> Iterator[None]:
+    """Say of a media.json that it is not there (MediaNotFound), or that it cannot be used and what to do."""
     try:
-        with storage_errors(file):
-            facts = file.stat()
-            media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
-        if unfinished.is_under_way(media) and not is_held(folder):
-            media = unfinished.at_rest(media)  # who read it is gone
-        return _with_sentences(media, folder) if written_in == 1 else media
+        yield
     except StorageError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-            raise _not_found(folder.name) from error
+            raise _not_found(file.parent.name) from error
         raise
     except ValueError as error:
         raise StorageError(
             f"{file} cannot be used: {error}. Read the video again, "
-            f"or take it away with: python -m pipeline remove {folder.name}"
+            f"or take it away with: python -m pipeline remove {file.parent.name}"
         ) from error
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=LOADED)
 def _parse(file: Path, _version: tuple[int, int, int]) -> tuple[Media, int]:
-    """What record.parse says; read once for each version of the file, since every question asks for all of them."""
+    """What record.parse says; read once for each version of the file, as long as it is among the last ones used."""
     return record.parse(file.read_bytes())
 
 

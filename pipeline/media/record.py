@@ -8,8 +8,9 @@ import json
 import math
 import re
 from dataclasses import asdict, replace
+from typing import Any
 
-from pipeline.types import Chapter, Coverage, Frame, Media, Passage
+from pipeline.types import Chapter, Coverage, Frame, Listed, Media, Passage
 
 FILE = "media.json"  # its name in a media folder
 FORMAT = 2
@@ -19,13 +20,38 @@ ID = re.compile(r"[0-9a-f]{32}")
 _IMAGE = re.compile(r"frames/[A-Za-z0-9_-][A-Za-z0-9._-]*")  # never leads out of the media folder
 _KIND = re.compile("speech|subtitle|screen|caption")
 _STATE = re.compile("read|reading|partly|absent|off")
+_REST = b'\n "chapters": ['  # of a record as dump writes it: no text in it can hold a line of its own
 _ANY = re.compile(r"[\s\S]*")
 
 
 def dump(media: Media) -> str:
-    """The text of media.json."""
-    record = {"format": FORMAT} | asdict(replace(media, coverage=dict(media.coverage)))
-    return json.dumps(record, indent=1, allow_nan=False)
+    """The text of media.json: first what lists show of it, in a few lines, then all that was read."""
+    facts = asdict(replace(media, coverage=dict(media.coverage)))
+    cover = [asdict(one) for one in listed(media).frames]
+    head = {key: facts.pop(key) for key in ("id", "title", "source", "unit", "length", "language", "coverage")}
+    return json.dumps({"format": FORMAT} | head | {"cover": cover} | facts, indent=1, allow_nan=False)
+
+
+def listed(media: Media) -> Listed:
+    """What lists show of a media."""
+    cover = media.frames[len(media.frames) // 3 :][:1]
+    return Listed(
+        media.id, media.title, media.source, media.unit, media.length, media.language, cover, dict(media.coverage)
+    )
+
+
+def glance(text: bytes) -> Listed | None:
+    """What the first lines of a record say; None where they do not hold all that lists show."""
+    head, found, _ = text.partition(_REST)
+    if not found:
+        return None
+    try:
+        record = json.loads(head.rstrip().removesuffix(b",") + b"}")
+        if record["format"] != FORMAT:
+            return None
+        return Listed(frames=_frames(record["cover"]), coverage=_coverage(record["coverage"]), **_facts(record))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # all of it is read, and says what is wrong
 
 
 def parse(text: str | bytes) -> tuple[Media, int]:
@@ -43,15 +69,8 @@ def _media(record: dict) -> Media:
     if record["format"] == 1:
         record |= {"chapters": [], "passages": [passage | {"image": ""} for passage in record["passages"]]}
     return Media(
-        id=_text(record["id"], ID),
-        title=_text(record["title"]),
-        source=_text(record["source"]),
-        unit=_text(record["unit"]),
-        length=_number(record["length"]),
-        language=_text(record["language"]),
-        frames=tuple(
-            Frame(_number(f["start"]), _number(f["end"]), _text(f["image"], _IMAGE)) for f in record["frames"]
-        ),
+        **_facts(record),
+        frames=_frames(record["frames"]),
         passages=tuple(
             Passage(
                 _number(p["start"]),
@@ -63,11 +82,30 @@ def _media(record: dict) -> Media:
             for p in record["passages"]
         ),
         chapters=tuple(Chapter(_number(c["start"]), _number(c["end"]), _text(c["title"])) for c in record["chapters"]),
-        coverage={
-            part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]), _time(c.get("until")))
-            for part, c in record["coverage"].items()
-        },
+        coverage=_coverage(record["coverage"]),
     )
+
+
+def _facts(record: dict) -> dict[str, Any]:
+    return {
+        "id": _text(record["id"], ID),
+        "title": _text(record["title"]),
+        "source": _text(record["source"]),
+        "unit": _text(record["unit"]),
+        "length": _number(record["length"]),
+        "language": _text(record["language"]),
+    }
+
+
+def _frames(frames: list[dict]) -> tuple[Frame, ...]:
+    return tuple(Frame(_number(f["start"]), _number(f["end"]), _text(f["image"], _IMAGE)) for f in frames)
+
+
+def _coverage(coverage: dict) -> dict[str, Coverage]:
+    return {
+        part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]), _time(c.get("until")))
+        for part, c in coverage.items()
+    }
 
 
 def _number(value: object) -> float:

@@ -1,12 +1,15 @@
 """A part of a source that is not read to its end yet: what is said of it, by whom it is read, and by nobody any more.
 
-In and out: Coverage and Media values. Knows not how a part is read. Pure.
+In and out: Coverage, Media and Listed values. Knows not how a part is read. Pure.
 """
 
 from dataclasses import replace
+from typing import TypeVar
 
 from pipeline.times import stamp
-from pipeline.types import Coverage, Media
+from pipeline.types import Coverage, Listed, Media
+
+One = TypeVar("One", Media, Listed)
 
 DONE = {"speech": "Heard", "screen": "Text on the screen read to"}  # what a person reads before the time
 NEXT = "Read it again to go on."
@@ -22,7 +25,7 @@ def broken_off(part: str, until: float, length: float, by: str = "", why: str = 
     return Coverage("partly", by, f"{_so_far(part, until, length)}. {why}", until)
 
 
-def at_rest(media: Media) -> Media:
+def at_rest(media: One) -> One:
     """The same media once nobody reads on."""
     return replace(
         media,
@@ -35,17 +38,17 @@ def at_rest(media: Media) -> Media:
     )
 
 
-def parts(media: Media) -> list[str]:
+def parts(media: Media | Listed) -> list[str]:
     """The parts whose rest is still to come."""
     return [part for part, one in media.coverage.items() if one.until is not None]
 
 
-def is_under_way(media: Media) -> bool:
+def is_under_way(media: Media | Listed) -> bool:
     """Whether somebody reads it now."""
     return any(one.state == "reading" for one in media.coverage.values())
 
 
-def told(media: Media) -> str:
+def told(media: Media | Listed) -> str:
     """How far a media was read, in one line: "Talk: heard 12:00 of 60:00 so far."; "" when it was to its end."""
     notes = [media.coverage[part].note for part in parts(media)]
     return f"{media.title}: {notes[0][0].lower()}{' '.join(notes)[1:]}" if notes else ""

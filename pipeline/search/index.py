@@ -1,22 +1,27 @@
 """Media folders in, ranked hits out: LlamaIndex's MultiModalVectorStoreIndex over the Milvus collections.
 
 The folders are the truth and the collections a projection of them: sync() makes the second match the
-first, from vectors that the folders hold. Knows no video, no answer, and no Milvus call (stores.py).
+first, from vectors that the folders hold. What was put in of each folder is written down beside them (index.json), so
+that a start need not look into those that stayed as they were. Knows no video, no answer, and no Milvus call
+(stores.py).
 """
 
+import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import LibraryError, ModelError, StorageError
+from pipeline.disk import write_whole
+from pipeline.errors import LibraryError, MediaNotFound, ModelError, StorageError
 from pipeline.search.base import clean
 from pipeline.search.embeddings import image_embedding, text_embedding
 from pipeline.search.nodes import make_node, node_id, to_hit
-from pipeline.search.stores import IMAGE, MADE_ANEW, Stores, check_ids, open_stores, text_kind
+from pipeline.search.stores import IMAGE, MADE_ANEW, Ids, Stores, check_ids, open_stores, text_kind
 from pipeline.search.vectors import key_of, load_vectors, vectors_path
 from pipeline.search.windows import units
 from pipeline.settings import Settings
@@ -35,7 +40,9 @@ TEXT_LISTS = {
 }
 LISTS = (*TEXT_LISTS, "picture")
 
-Folders = Mapping[str, tuple[Path, Media]]  # by media id: its folder and what it holds
+RECORD = "index.json"  # in the data folder: of each media, what its folder looked like and which rows it gave
+# By media id: its folder, and what loads what it holds, which raises MediaNotFound, StorageError.
+Folders = Mapping[str, tuple[Path, Callable[[], Media]]]
 
 log = logging.getLogger(__name__)
 
@@ -52,33 +59,42 @@ class Index:
         self._stores: Stores | None = None
         self._text: Any = None
         self._image: Any = None
-        self._rows: dict[str, dict[str, set[str]]] = {}  # by kind, by media id: the row ids in the collection
+        self._asked: dict[str, tuple[Stores, Any]] = {}  # by kind: what is searched, and with it the stores it is of
+        self._rows: dict[str, dict[str, Ids]] = {}  # by kind, by media id: the row ids in the collection
         self._seen: dict[str, tuple] = {}  # by media id: what its folder looked like when it was synced
+        self._version: object = None  # of the folders that the collections match
         self._behind: set[str] = set()  # media ids whose texts mostly have no vector of the current embedding
         self._unread: dict[str, str] = {}  # by media id: why its folder could not be looked into
         self._notes: list[str] = []  # what was mended and nobody was told yet
 
-    def sync(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
+    def sync(
+        self, folders: Folders, report: Callable[[float], None] = lambda fraction: None, version: object = None
+    ) -> None:
         """Insert what the folders have and the collections lack; remove what the folders no longer have.
 
         A folder that cannot be looked into keeps no other from it: unread() tells. Quick when nothing changed. `report`
-        is told the fraction that is done. Raises StorageError too, where the disk is full.
+        is told the fraction that is done; `version` says which state of the folders it is: see is_in_step. Raises
+        StorageError too, where the disk is full.
         """
-        check_ids(folders)
         with self._lock, self._whole_or_reopened():
+            check_ids(folders)
             stores = self._opened()
             self._unread = {}
             stamps = {media_id: self._stamp(folder) for media_id, (folder, _) in folders.items()}
             changed = [media_id for media_id, stamp in stamps.items() if self._seen.get(media_id) != stamp]
-            for media_id in {one for rows in self._rows.values() for one in rows} - folders.keys():
-                stores.check_room()
-                stores.delete(media_id)
-                self._seen.pop(media_id, None)
-                for rows in self._rows.values():
-                    rows.pop(media_id, None)
+            gone = {one for rows in self._rows.values() for one in rows} - folders.keys()
+            for media_id in gone | (self._seen.keys() - folders.keys()):
+                self._remove(stores, media_id)
             for number, media_id in enumerate(changed):
                 done, share = number / len(changed), 1 / len(changed)
-                folder, media = folders[media_id]
+                folder, load = folders[media_id]
+                try:
+                    media = load()
+                except (MediaNotFound, StorageError) as error:  # removed just now, or damaged: nothing can be shown
+                    self._remove(stores, media_id)
+                    if isinstance(error, StorageError):
+                        self._unread[media_id] = str(error)
+                    continue
                 try:
                     found = self._wanted(folder, media)
                 except StorageError as error:
@@ -87,14 +103,59 @@ class Index:
                     continue
                 self._sync_one(media, found, lambda part, d=done, s=share: report(d + s * part))
                 self._seen[media_id] = stamps[media_id]
+            if gone or changed:
+                self._write_down()
+            self._version = None if self._unread else version
             report(1.0)
+
+    def is_in_step(self, version: object) -> bool:
+        """Whether the last sync() brought all of this version in."""
+        with self._lock:
+            return self._stores is not None and version is self._version
+
+    def _remove(self, stores: Stores, media_id: str) -> None:
+        if any(media_id in rows for rows in self._rows.values()):
+            stores.check_room()
+            stores.delete(media_id)
+        self._seen.pop(media_id, None)
+        self._behind.discard(media_id)
+        for rows in self._rows.values():
+            rows.pop(media_id, None)
+
+    def _write_down(self) -> None:
+        """What a later start need not look into again. Without it all is looked into, so nothing depends on it."""
+        media = {
+            media_id: [stamp, self._digests(media_id), media_id in self._behind]
+            for media_id, stamp in self._seen.items()
+        }
+        record = {"texts": self._text.name, "pictures": self._image.name, "media": media}
+        try:
+            write_whole(self._settings.data_dir / RECORD, json.dumps(record))
+        except StorageError as error:
+            log.warning("The next start takes longer: %s", error)
+
+    def _read_record(self) -> None:
+        """Take what was written down as seen, where the collections hold the very rows that it tells of."""
+        try:
+            record = json.loads((self._settings.data_dir / RECORD).read_bytes())
+            if (record["texts"], record["pictures"]) != (self._text.name, self._image.name):
+                return
+            for media_id, (stamp, digests, behind) in record["media"].items():
+                if digests == self._digests(media_id):
+                    self._seen[media_id] = tuple(stamp)
+                    (self._behind.add if behind else self._behind.discard)(media_id)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._seen = {}  # none, or none of ours: all is looked into
+
+    def _digests(self, media_id: str) -> dict[str, str]:
+        return {kind: rows[media_id].digest() for kind, rows in sorted(self._rows.items()) if media_id in rows}
 
     def rebuild(self, folders: Folders, report: Callable[[float], None] = lambda fraction: None) -> None:
         """Drop the collections of the current embeddings and make them anew from the folders. Embeds nothing."""
         with self._lock, self._whole_or_reopened():
             self._connected().check_room()  # before anything goes
             self._connected().drop()  # not opened: a collection that does not fit must not stand in the way
-            self._rows, self._seen = {}, {}
+            self._rows, self._seen, self._asked, self._version = {}, {}, {}, None
             self.sync(folders, report)
 
     def search(
@@ -128,7 +189,7 @@ class Index:
         with self._whole_or_reopened(LibraryError, stores), stores.errors():
             if asked := [one for one in TEXT_LISTS if one in wanted and any(kind != IMAGE for kind in kinds)]:
                 bundles = self._bundles(text, {TEXT_LISTS[one][0] for one in asked})
-                indexes = [self._multi_modal(stores, kind) for kind in kinds if kind != IMAGE]
+                indexes = [self._to_ask(stores, kind) for kind in kinds if kind != IMAGE]
                 for found_by in asked:
                     mode, unwanted = TEXT_LISTS[found_by]
                     hits: list[Hit] = []
@@ -208,7 +269,7 @@ class Index:
         with self._lock:
             if self._stores:
                 self._stores.close()
-            self._stores, self._rows, self._seen = None, {}, {}
+            self._stores, self._rows, self._seen, self._asked, self._version = None, {}, {}, {}, None
 
     def _connected(self) -> Stores:
         if self._stores is None:
@@ -230,6 +291,7 @@ class Index:
                         self._open(kind, embedding.dimension)
                     elif embedding.dimension is None and len(dimensions) == 1:
                         self._open(kind, dimensions[0])
+                self._read_record()
         return self._stores
 
     @contextmanager
@@ -250,13 +312,11 @@ class Index:
 
     def _stamp(self, folder: Path) -> tuple:
         paths = (
-            folder / "media.json",
+            f"{folder}/media.json",
             vectors_path(folder, self._text.name),
             vectors_path(folder, self._image.name),
         )
-        with suppress(OSError):
-            return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
-        return ()  # to look into it says why
+        return tuple(map(_written, paths))
 
     def _wanted(self, folder: Path, media: Media) -> dict[str, tuple[Sequence[Any], dict[str, Any]]]:
         """By kind, what of a media is searched, and the vectors that its folder has. Raises StorageError."""
@@ -281,7 +341,7 @@ class Index:
             if wanted:
                 self._open(kind, len(next(iter(vectors.values()))))
             rows = self._rows.get(kind, {})
-            have = rows.get(media.id, set())
+            have = set(rows.get(media.id, ()))
             new = [make_node(media.id, *one, vectors[key_of(one[0])]) for row, one in wanted.items() if row not in have]
             if new or have - wanted.keys():
                 self._stores.check_room()
@@ -293,7 +353,7 @@ class Index:
             if stale := have - wanted.keys():
                 self._stores.delete_rows(kind, media.id, stale)
             if wanted:
-                rows[media.id] = set(wanted)
+                rows[media.id] = Ids(wanted)
             else:
                 rows.pop(media.id, None)
 
@@ -303,7 +363,7 @@ class Index:
         if store is None:
             self._stores.open(kind, dimension)
             rows = self._stores.rows(kind)
-            if not self._stores.is_sound(kind, rows):
+            if rows is None:
                 log.warning("%s held rows twice, or that are not of this library. %s", kind, MADE_ANEW)
                 self._stores.empty(kind)
                 self._notes.append(MADE_ANEW)
@@ -326,6 +386,14 @@ class Index:
             image_embed_model=self._image,
         )
 
+    def _to_ask(self, stores: Stores, kind: str) -> Any:
+        """The same, made once: it takes as long as a small search."""
+        stores.get(kind)  # says so where it was closed
+        known = self._asked.get(kind)
+        if known is None or known[0] is not stores:
+            known = self._asked[kind] = (stores, self._multi_modal(stores, kind))
+        return known[1]
+
     def _pictures(
         self,
         stores: Stores,
@@ -336,13 +404,23 @@ class Index:
         before: float | None,
     ) -> list[Hit]:
         try:
-            found = ask(_retriever(self._multi_modal(stores, IMAGE), ids, limit, after, before))
+            found = ask(_retriever(self._to_ask(stores, IMAGE), ids, limit, after, before))
         except ModelError as error:
             if self._settings.clip_model:  # named in the settings: used, or an error
                 raise
             log.warning("Pictures were not searched: %s", error)
             return []
         return [to_hit(one, "picture") for one in found]
+
+
+def _written(path: str | Path) -> int:
+    """When a file was written (ns); 0 where there is none, -1 where it cannot be told: to look into it says why."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return -1
 
 
 def _retriever(

@@ -9,14 +9,18 @@ between its best hit and its floor: a convex combination of normalised scores, w
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pipeline.search.around import LONGEST, in_order, pictures_of
-from pipeline.search.windows import windows
+from pipeline.search.windows import stretches
 from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
 
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
 WORDS = ("words", "sentence words")  # BM25: its floor is 0, no word in common
+LAID_OUT = 128  # media whose windows stay known
+_Scored = tuple[float, Passage | Frame]  # 0-1, between the floor and the best of a list; what was found
 LOOKS_LIKE = "looks like the question"
 REASONS = {
     "the words match": WORDS,
@@ -44,9 +48,10 @@ def fuse(
 ) -> list[Moment]:
     """The `limit` best moments, best first: different places, each at most 45 s long.
 
-    `lists` are by name (Hit.found_by) and each best first; `media` has, by id, all that they name.
+    `lists` are by name (Hit.found_by) and each best first; `media` has, by id, all that they name. It is asked for
+    those alone that may hold one of the best.
     """
-    tracks: dict[str, _Track] = {}
+    earned: dict[str, dict[str, list[_Scored]]] = {}  # by media id, by list
     for name, weight in fusion.weights.items():
         hits = [hit for hit in lists.get(name, ()) if fusion.screen or not _apart(hit.item)]
         if not hits or not weight:
@@ -54,24 +59,37 @@ def fuse(
         low = 0.0 if name in WORDS or hits[0].score == hits[-1].score else hits[-1].score
         spread = max(hits[0].score - low, 1e-9)
         for hit in hits:
-            if hit.media not in tracks:
-                tracks[hit.media] = _Track(media[hit.media])
-            for candidate in tracks[hit.media].meant_by(hit.item):
-                candidate.hits.setdefault(name, []).append(((hit.score - low) / spread, hit.item))
-    found = [candidate for track in tracks.values() for candidate in track.candidates if candidate.hits]
-    for candidate in found:
-        candidate.score = sum(fusion.weights[name] * candidate.earned(name) for name in candidate.hits)
-    found.sort(key=lambda one: (-one.score, one.media.id, one.start))
+            of_media = earned.setdefault(hit.media, {})
+            of_media.setdefault(name, []).append(((hit.score - low) / spread, hit.item))
+    most = {
+        media_id: sum(fusion.weights[name] * hits[0][0] for name, hits in of_media.items())
+        for media_id, of_media in earned.items()
+    }
+    best: list[_Candidate] = []
+    for media_id in sorted(most, key=lambda one: (-most[one], one)):
+        if len(best) == limit and best[-1].score > most[media_id] + 1e-9:
+            break  # no moment of this media, or of those that follow, can be better
+        found = _Track(media[media_id]).candidates(earned[media_id], fusion.weights)
+        best = sorted([*best, *_apart_from_one_another(found, limit)], key=_order)[:limit]
+    return [candidate.moment() for candidate in best]
+
+
+def _order(candidate: "_Candidate") -> tuple[float, str, float]:
+    return (-candidate.score, candidate.track.media.id, candidate.start)
+
+
+def _apart_from_one_another(found: "list[_Candidate]", limit: int) -> "list[_Candidate]":
+    """The best of one media, each at another place."""
     kept: list[_Candidate] = []
-    for candidate in found:
+    for candidate in sorted(found, key=_order):
         if len(kept) == limit:
             break
-        if not any(candidate.media is other.media and same_place(candidate, other) for other in kept):
+        if not any(same_place(candidate, other) for other in kept):
             kept.append(candidate)
-    return [candidate.moment() for candidate in kept]
+    return kept
 
 
-def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
+def same_place(one: "_Window | _Candidate | Passage | Moment", other: "_Candidate | Passage | Moment") -> bool:
     """Whether two stretches of one source share more than half of the shorter one."""
     shared = min(one.end, other.end) - max(one.start, other.start)
     return shared > 0.5 * min(one.end - one.start, other.end - other.start)
@@ -81,11 +99,11 @@ def same_place(one: "_Candidate | Passage | Moment", other: "_Candidate | Passag
 class _Candidate:
     """A stretch of one media, and what was found in it."""
 
-    media: Media
+    track: "_Track"
     start: float
     end: float  # at most about LONGEST later
     alone: bool  # whether it is one sentence, one screen of text, or one picture
-    hits: dict[str, list[tuple[float, Passage | Frame]]] = field(default_factory=dict)  # by list, best first: 0-1
+    hits: dict[str, list[_Scored]] = field(default_factory=dict)  # by list, best first
     score: float = 0.0
 
     def earned(self, name: str) -> float:
@@ -96,13 +114,13 @@ class _Candidate:
     def moment(self) -> Moment:
         found = sorted(((score, item) for hits in self.hits.values() for score, item in hits), key=lambda one: -one[0])
         start, end = self._trimmed()
-        inside = [
-            one for one in self.media.passages if one.kind in SPOKEN and start <= (one.start + one.end) / 2 <= end
-        ]
+        said = self.track.said.between(start, end)
+        inside = [one for one in said if start <= (one.start + one.end) / 2 <= end]
         apart = [item for _, item in found if isinstance(item, Passage) and _apart(item)]
         seen = [item for _, item in self.hits.get("picture", ()) if isinstance(item, Frame)]
         described = {one.image for one in apart if one.image}
-        seen += [frame for frame in self.media.frames if frame.image in described]
+        if described:
+            seen += [frame for frame in self.track.media.frames if frame.image in described]
         # The sentence, or the screen, that fits best says which picture stands for the moment.
         best = next((one for _, one in found if one.end - one.start < LONGEST / 2), self)
         span = (max(best.start, start), min(best.end, end))
@@ -113,8 +131,8 @@ class _Candidate:
         if any(one.kind == "caption" for one in apart):
             why.append("the picture shows it")
         passages = in_order({*inside, *apart})
-        frames = pictures_of(seen, self.media.frames, *span)
-        return Moment(self.media.id, start, end, self.score, passages, frames, tuple(why))
+        frames = pictures_of(seen, self.track.shown.between(*span) or self.track.media.frames, *span)
+        return Moment(self.track.media.id, start, end, self.score, passages, frames, tuple(why))
 
     def _strong(self, lists: Sequence[str]) -> bool:
         return any(score >= STRONG for name in lists for score, _ in self.hits.get(name, ())[:1])
@@ -123,7 +141,7 @@ class _Candidate:
         """The LONGEST seconds of it in which most was found."""
         if self.end - self.start <= LONGEST:
             return self.start, self.end
-        said = [one for one in self.media.passages if one.kind in SPOKEN and self.start <= one.start < self.end]
+        said = [one for one in self.track.said.between(self.start, self.end) if self.start <= one.start < self.end]
         hits = [hit for name in SENTENCES for hit in self.hits.get(name, ())]
         starts = [one.start for one in said if one.start + LONGEST <= self.end] + [self.end - LONGEST]
 
@@ -134,36 +152,99 @@ class _Candidate:
         return start, start + LONGEST
 
 
+class _InOrder:
+    """What is said, or shown, in the order of the source: what of it is near a time is found without looking at all."""
+
+    def __init__(self, items: Sequence[Passage | Frame]) -> None:
+        self._items = sorted(items, key=lambda one: one.start)
+        self._starts = [one.start for one in self._items]
+        self._longest = max((one.end - one.start for one in self._items), default=0.0)
+
+    def between(self, start: float, end: float) -> Sequence[Any]:
+        """At least all that touches this stretch."""
+        first = bisect_left(self._starts, start - self._longest)
+        return self._items[first : bisect_right(self._starts, end)]
+
+
+class _Window(NamedTuple):
+    start: float  # s
+    end: float  # s
+    alone: bool  # whether it is one sentence
+
+
+class _Layout:
+    """Where a media has its windows, and what is said and shown when. The same for every question."""
+
+    def __init__(self, media: Media) -> None:
+        said = [one for one in media.passages if one.kind in SPOKEN]
+        self.said, self.shown = _InOrder(said), _InOrder(media.frames)
+        alone = {(one.start, one.end) for one in media.passages}
+        self.windows = []
+        for first, after in stretches(said):
+            start, end = said[first].start, max([one.end for one in said[first:after]])
+            self.windows.append(_Window(start, end, (start, end) in alone))
+        self.starts = [one.start for one in self.windows]
+        self.longest = max((one.end - one.start for one in self.windows), default=0.0)
+
+
+class _Same:
+    """A media as a key: this very value, whose content takes longer to compare than to lay out anew."""
+
+    def __init__(self, media: Media) -> None:
+        self.media = media
+
+    def __hash__(self) -> int:
+        return id(self.media)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.media is other.media
+
+
+@lru_cache(maxsize=LAID_OUT)
+def _layout(same: _Same) -> _Layout:
+    return _Layout(same.media)
+
+
 class _Track:
     """The candidates of one media."""
 
     def __init__(self, media: Media) -> None:
-        self._media = media
-        alone = {(one.start, one.end) for one in media.passages}
-        self._windows = [
-            _Candidate(media, one.start, one.end, (one.start, one.end) in alone) for one in windows(media.passages)
-        ]
-        self._starts = [one.start for one in self._windows]
-        self._longest = max((one.end - one.start for one in self._windows), default=0.0)
+        self.media = media
+        self._layout = _layout(_Same(media))
+        self.said, self.shown = self._layout.said, self._layout.shown
+        self._spoken: dict[int, _Candidate] = {}  # by the place of the window
         self._silent: list[_Candidate] = []  # where nothing is said
 
-    @property
-    def candidates(self) -> list[_Candidate]:
-        return [*self._windows, *self._silent]
+    def candidates(self, hits: Mapping[str, Sequence[_Scored]], weights: Mapping[str, float]) -> list[_Candidate]:
+        """Those that something was found for, with what they earn. `hits`: by list, in the order of `weights`."""
+        for name, found in hits.items():
+            for score, item in found:
+                for candidate in self.meant_by(item):
+                    candidate.hits.setdefault(name, []).append((score, item))
+        held = [*(self._spoken[place] for place in sorted(self._spoken)), *self._silent]
+        for candidate in held:
+            candidate.score = sum(weights[name] * candidate.earned(name) for name in candidate.hits)
+        return held
 
     def meant_by(self, item: Passage | Frame) -> list[_Candidate]:
         """The candidates that a hit supports: the windows that it lies in, or those said while it is shown."""
         # What stands for minutes is a moment where it appears: it must not lift all that is said meanwhile.
+        windows, starts = self._layout.windows, self._layout.starts
         end = min(item.end, item.start + LONGEST) if _apart(item) else item.end
-        first = bisect_left(self._starts, item.start - self._longest)
-        near = self._windows[first : bisect_right(self._starts, end)]
+        near = range(bisect_left(starts, item.start - self._layout.longest), bisect_right(starts, end))
         if not _apart(item):
-            return [one for one in near if one.start <= item.start and item.end <= one.end]
-        shown = _Candidate(self._media, item.start, end, True)
-        supported = [one for one in (*near, *self._silent) if same_place(one, shown)]
+            return [self._at(n) for n in near if windows[n].start <= item.start and item.end <= windows[n].end]
+        shown = _Candidate(self, item.start, end, True)
+        supported = [self._at(n) for n in near if same_place(windows[n], shown)]
+        supported += [one for one in self._silent if same_place(one, shown)]
         if not supported:
             self._silent.append(shown)
         return supported or [shown]
+
+    def _at(self, place: int) -> _Candidate:
+        if place not in self._spoken:
+            self._spoken[place] = _Candidate(self, *self._layout.windows[place])
+        return self._spoken[place]
 
 
 def _apart(item: Passage | Frame) -> bool:

@@ -6,6 +6,7 @@ In: settings, the names of the embeddings. Out: LlamaIndex vector stores and the
 what a node holds, nor that media folders exist.
 """
 
+import hashlib
 import importlib
 import json
 import logging
@@ -14,7 +15,7 @@ import shutil
 import sqlite3
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,11 @@ CALL_SECONDS = 25  # a call that is not answered by then fails
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 CALLS = ("has_collection", "describe_collection", "drop_collection", "query", "query_iterator", "search",
          "hybrid_search", "insert", "upsert", "delete")  # fmt: skip
-ROWS_A_CALL = 1000
+ROWS_A_CALL = 1000  # deleted
+ROWS_A_PAGE = 16_000  # looked at; each page makes Milvus Lite go through all rows
+# Milvus Lite's own choice, and its IVF_FLAT, find 59 of the 100 nearest of 100,000 rows, and 15 of those in one video
+# of an hour, whatever nlist and nprobe say; comparing all takes 30 ms of CPU there. A server's own choice is a graph.
+LITE_INDEX, SERVER_INDEX = "FLAT", "AUTOINDEX"
 IMAGE = "image"
 ENGLISH = "text"
 MADE_ANEW = "The search index was damaged. It was made anew from the folders: nothing is lost, read or paid again."
@@ -69,6 +74,8 @@ ANALYZERS: dict[str, dict] = {
     UNKNOWN: {"tokenizer": "standard", "filter": ["lowercase"]},
 }
 KINDS = (*ANALYZERS, IMAGE)
+
+_ID = re.compile("[0-9a-f]{32}")
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +134,43 @@ def _put_aside(path: Path) -> None:
         for beside in ("-journal", "-wal", "-shm"):  # first: they would be taken for those of the new one
             path.with_name(path.name + beside).unlink(missing_ok=True)
         path.replace(path.with_name(DAMAGED))
+
+
+class Ids(Collection[str]):
+    """Row ids, 16 bytes each: of a thousand hours there are millions."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._packed = b"".join(sorted(map(_packed, set(ids))))
+
+    @classmethod
+    def of(cls, packed: bytes) -> "Ids":
+        """From 16 bytes for each; one that is there twice counts once."""
+        ids = cls()
+        ids._packed = b"".join(sorted({packed[at : at + 16] for at in range(0, len(packed), 16)}))
+        return ids
+
+    def __len__(self) -> int:
+        return len(self._packed) // 16
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._packed[at : at + 16].hex() for at in range(0, len(self._packed), 16))
+
+    def __contains__(self, one: object) -> bool:
+        return one in set(self)
+
+    def digest(self) -> str:
+        """The same for the same ids."""
+        return hashlib.sha256(self._packed).hexdigest()[:32]
+
+
+class NoIdOfOurs(ValueError):
+    """Something else than 32 hex digits, where an id must stand."""
+
+
+def _packed(one: str) -> bytes:
+    if not _ID.fullmatch(one):
+        raise NoIdOfOurs(f"{one!r} is no id of ours")
+    return bytes.fromhex(one)
 
 
 class Stores:
@@ -209,6 +253,7 @@ class Stores:
                 collection_name=name,
                 dim=dimension,
                 similarity_metric="COSINE",
+                index_config={"index_type": LITE_INDEX if self._lease else SERVER_INDEX},
                 upsert_mode=True,
                 use_async_client=False,
                 output_fields=["_node_content", "_node_type"],  # the vectors need not come back
@@ -232,34 +277,36 @@ class Stores:
                 f"Make {LITE_ROOM / 1e6:.0f} MB of room, then try again; nothing that was read is lost."
             )
 
-    def rows(self, kind: str) -> dict[str, set[str]]:
-        """The ids of all rows of an open store, by media id."""
-        found: dict[str, set[str]] = defaultdict(set)
+    def rows(self, kind: str) -> "dict[str, Ids] | None":
+        """The ids of all rows of an open store, by media id; None where one is there twice, or is none of ours."""
+        packed: dict[str, bytearray] = defaultdict(bytearray)
         store = self._open[kind]
         with self.errors():
             # An iterator, since one query ends at 16,384 rows.
             pages = store.client.query_iterator(
-                store.collection_name, batch_size=ROWS_A_CALL, filter="", output_fields=["id", "doc_id"]
+                store.collection_name, batch_size=ROWS_A_PAGE, filter="", output_fields=["id", "doc_id"]
             )
-            while page := pages.next():
-                for row in page:
-                    found[row["doc_id"]].add(row["id"])
-            pages.close()
-        return dict(found)
-
-    def is_sound(self, kind: str, rows: dict[str, set[str]]) -> bool:
-        """Whether these are all rows of an open store, each there once, and of ours."""
+            try:
+                while page := pages.next():
+                    for row in page:
+                        packed[row["doc_id"]] += _packed(row["id"])
+            except NoIdOfOurs:
+                return None
+            finally:
+                pages.close()
         try:
-            check_ids(rows)
-            check_ids(set().union(*rows.values()))
+            check_ids(packed)
         except ValueError:
-            return False
-        if not self._lease:  # other processes write into a server meanwhile, and it keeps a row once
-            return True
+            return None
+        found = {media_id: Ids.of(bytes(ids)) for media_id, ids in packed.items()}
+        # Other processes write into a server meanwhile, and it keeps a row once.
+        return found if not self._lease or self._count(kind) == sum(map(len, found.values())) else None
+
+    def _count(self, kind: str) -> int:
         store = self._open[kind]
         with self.errors():
             (counted,) = store.client.query(store.collection_name, filter="", output_fields=["count(*)"])
-        return counted["count(*)"] == sum(map(len, rows.values()))
+        return counted["count(*)"]
 
     def empty(self, kind: str) -> None:
         """Make the collection of an open store anew, without rows."""
@@ -384,8 +431,7 @@ def collection_name(kind: str, embedding: str, dimension: int) -> str:
 def check_ids(ids: Collection[str]) -> Collection[str]:
     """The ids, if each is 32 hex digits. ValueError otherwise: ids stand raw in Milvus filters."""
     for one in ids:
-        if not re.fullmatch(r"[0-9a-f]{32}", one):
-            raise ValueError(f"{one!r} is no id of ours")
+        _packed(one)
     return ids
 
 

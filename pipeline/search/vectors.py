@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.disk import storage_errors, whole
+from pipeline.disk import storage_errors, tell, whole
 from pipeline.errors import StorageError
 from pipeline.search.base import safe_name
 from pipeline.search.windows import units
@@ -209,3 +209,4 @@ def _save(path: Path, **arrays: "np.ndarray") -> None:
         path.parent.mkdir(exist_ok=True)  # not its parents: a media that was removed meanwhile stays removed
     with whole(path) as unfinished:
         np.savez(unfinished, **arrays)
+    tell(path.parents[2])

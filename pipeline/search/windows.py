@@ -16,7 +16,12 @@ TOGETHER = 5.0  # s; sentences further apart are no pair
 def windows(passages: Sequence[Passage]) -> list[Passage]:
     """What was said, in overlapping windows, in the order of the source. The last one is as long as the others."""
     said = [one for one in passages if one.kind in SPOKEN]
-    found: list[Passage] = []
+    return [_joined(said[first:after]) for first, after in stretches(said)]
+
+
+def stretches(said: Sequence[Passage]) -> list[tuple[int, int]]:
+    """Of each window of what is said, the place of its first passage and that after its last."""
+    found: list[tuple[int, int]] = []
     first = 0
     while first < len(said):
         last = first  # of the window, itself included
@@ -25,10 +30,10 @@ def windows(passages: Sequence[Passage]) -> list[Passage]:
         if last + 1 == len(said):
             while first > 0 and said[last].end - said[first - 1].start <= SECONDS:
                 first -= 1
-            found.append(_joined(said[first:]))
+            found.append((first, last + 1))
             break
-        found.append(_joined(said[first : last + 1]))
         after = last + 1
+        found.append((first, after))
         middle = (said[after].start + said[after].end) / 2
         while after - 1 > first and said[last].end - said[after - 1].start <= OVERLAP:
             if middle - said[after - 1].start > SECONDS:

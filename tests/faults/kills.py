@@ -417,19 +417,20 @@ def rows_as_the_folders(app) -> list[str]:
     from pipeline.search.stores import text_kind
     from pipeline.search.windows import units
 
-    known = app.index()
+    known = {media_id: app.get(media_id) for media_id in app.index()}
     stores, wrong = app._opened()._stores, []
     held = {kind: stores.rows(kind) for kind in stores._open}
     for kind, rows in held.items():
-        if not stores.is_sound(kind, rows):
+        if rows is None:
             wrong.append(f"doubled in {kind}")
+            continue
         wanted = {
             media_id: {node_id(media_id, *unit) for unit in units(media.passages)}
             for media_id, media in known.items()
             if text_kind(media.language) == kind
         }
         for media_id in rows.keys() | wanted.keys():
-            if rows.get(media_id, set()) != wanted.get(media_id, set()):
+            if set(rows.get(media_id, ())) != wanted.get(media_id, set()):
                 wrong.append(f"lost or doubled: rows of {media_id[:8]} in {kind}")
     return wrong
 

@@ -90,7 +90,7 @@ def end(stage: Stage, before: dict, say: Callable[[dict], None]) -> None:
     app = build(stage.settings)
     there = kills.snapshot(stage.settings.data_dir)
     faults = [f"lost: {media_id}" for media_id in before if media_id not in there]
-    faults += [f"unfinished: {one.id}" for one in app.list()[0] if kills.is_unfinished(one)]
+    faults += [f"unfinished: {one.id}" for one in app.everything()[0] if kills.is_unfinished(one)]
     faults += [f"left: {path}" for path in kills.left_over(stage.settings.data_dir)]
     faults += kills.rows_as_the_folders(app)
     app.close()
