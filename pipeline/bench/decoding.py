@@ -122,10 +122,8 @@ def sound_plainly(work: Work) -> Iterator[float | None]:
 
     length = _length(work)
     yield
-    with AudioFileClip(str(work.video), fps=RATE) as clip:
-        clip.write_audiofile(
-            str(work.folder / "sound.wav"), fps=RATE, codec="pcm_s16le", ffmpeg_params=["-ac", "1"], logger=None
-        )
+    with AudioFileClip(str(work.video)) as clip:
+        clip.write_audiofile(str(work.folder / "sound.wav"), fps=RATE, logger=None)
     yield length
 
 
