@@ -20,7 +20,7 @@ from typing import TextIO
 
 from dotenv import load_dotenv
 
-from pipeline import build, estimate, evaluate, logs, questions, tables
+from pipeline import bench, build, estimate, evaluate, logs, questions, tables
 from pipeline.chat.citations import cue
 from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
@@ -92,6 +92,15 @@ def _parser() -> argparse.ArgumentParser:
         "--curve", action="store_true", help="what each threshold would refuse, of the default setting"
     )
     instead.add_argument("--answers", action="store_true", help="let the model answer, and judge its answers")
+    cost = command("bench", _bench, "measure what reading a video and asking about it costs, step by step")
+    cost.formatter_class = argparse.RawDescriptionHelpFormatter
+    cost.epilog = bench.HELP
+    cost.add_argument("path", metavar="VIDEO")
+    cost.add_argument("--steps", default="", metavar="NAME,NAME", help="these alone; see below")
+    cost.add_argument(
+        "--whole", action="store_true", help="no samples: all of the video by every way, which may take hours"
+    )
+    cost.add_argument("--repeat", type=_positive, default=1, metavar="N", help="the best of N times, in turn")
     command("doctor", _doctor, "check every part and say what to do next")
     return parser
 
@@ -282,6 +291,20 @@ def _evaluate(pipeline: Pipeline, options: argparse.Namespace) -> int:
             if options.json:  # at once: all of them may take long
                 _say_json(dataclasses.asdict(row))
     for text in () if options.json else table(found):
+        _say(text)
+    return 0
+
+
+def _bench(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    steps = bench.choose([name.strip() for name in options.steps.split(",") if name.strip()])
+    path = Path(options.path).expanduser().absolute()
+    found = []
+    with _ProgressLine() as line:
+        for row in bench.run(path, pipeline.settings, steps, options.whole, options.repeat, line.show):
+            found.append(row)
+            if options.json:  # at once: all of them may take long
+                _say_json(dataclasses.asdict(row))
+    for text in () if options.json else tables.costs(found):
         _say(text)
     return 0
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from pipeline import bench
 from pipeline.metrics import RANKS, Answers, Point, Row
 
 SCOPES = {"all": "all media at once", "right": "inside the right media"}
@@ -53,6 +54,39 @@ def answers(rows: Iterable[Answers]) -> list[str]:
             for row in rows
         ],
     )
+
+
+def costs(rows: Sequence[bench.Row]) -> list[str]:
+    """One table, a line in it for each step; below it what the numbers mean, and what was not measured and why."""
+    lines = _aligned(
+        ["step", "CPU s", "wall s", "x real time", "MiB", "plain way", "floor"],
+        [
+            [
+                row.step,
+                "off" if row.off else _short(row.cpu),
+                _short(row.wall),
+                _short(row.speed),
+                row.memory and f"{row.memory:.0f}",
+                row.to_plain and f"x {_short(row.to_plain)}",
+                _short(row.to_floor),
+            ]
+            for row in rows
+        ],
+    )
+    measured = ["measured on", *(row.sample for row in rows)]
+    return [
+        *(f"{line}  {on}".rstrip() for line, on in zip(lines, measured, strict=True)),
+        "plain way x 9.3: 9.3 times less CPU than it; floor 1.4: 1.4 times its CPU; of a sample, told for the whole",
+        *(f"{row.step} is off: {row.off}" for row in rows if row.off),
+        *(f"{row.step}: {row.note}" for row in rows if row.note),
+    ]
+
+
+def _short(value: float | None) -> str | None:
+    """Three figures."""
+    if value is None:
+        return None
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _of(kind: str) -> str:
