@@ -1,18 +1,38 @@
-"""How many cores this process may use. Two steps that go on beside each other take half of them each: on two cores,
-text on the screen and speech, one thread each, took 15 s where one after the other on both took 20, and 26 s of work
-where that took 37.
+"""How many cores there are for a step. Two that go on beside each other take half of them each: on two cores, text on
+the screen and speech, one thread each, took 15 s where one after the other on both took 20, and 26 s of work where
+that took 37; with two threads each they took 24 s, and 46 s of work.
 """
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_beside = 0  # steps that go on beside the others
 
 
 def cores() -> int:
-    """How many there are for this process, or as many as OMP_NUM_THREADS gives it, as other libraries read it."""
-    if (told := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-        return max(1, int(told))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many threads a step takes now: of this process's cores its share.
+
+    OMP_NUM_THREADS gives the process fewer, as it does for most libraries.
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdigit():
+        every = int(told)
+    else:
+        every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, every // (1 + _beside))
 
 
-def half() -> int:
-    """How many threads each of two steps takes that go on beside each other."""
-    return max(1, cores() // 2)
+@contextmanager
+def shared() -> Iterator[None]:
+    """While the block runs, another step goes on beside it."""
+    global _beside
+    with _lock:
+        _beside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _beside -= 1

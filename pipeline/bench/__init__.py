@@ -198,7 +198,7 @@ class _Bench:
             return "No model answers. Set VLLM_BASE_URL to an OpenAI-compatible endpoint."
         there, what = {
             "ocr": screen.available,
-            "speech": lambda: speech.available(self.settings.whisper_model),
+            "speech": lambda: speech.available(self.settings.whisper_model, self.settings.speech_engine),
             "image-embedding": lambda: image_embedding_available(self.settings),
         }.get(step.name, lambda: (True, ""))()
         if step.name == "speech" and there and not self._loud:

@@ -5,11 +5,15 @@ In: a Work. Each is measured up to its second `yield`; see cost.py. Imports are 
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from pipeline.bench.work import Work
 from pipeline.media import guard, look, video
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
-from pipeline.media.loudness import HOP, RATE, loud_hops
+from pipeline.media.loudness import HOP, RATE, stretches
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LOOKS = 48  # pictures that are held at once to be compared: 150 MB of 1080p
 
@@ -111,9 +115,12 @@ def _sights(work: Work, container) -> list:
 
 
 def sound(work: Work) -> Iterator[float | None]:
+    import numpy as np  # noqa: F401
+
     length = _length(work)
     yield
-    _sound(work)
+    for _ in _sound(work):
+        pass
     yield length
 
 
@@ -138,14 +145,11 @@ def packets(work: Work) -> Iterator[float | None]:
     yield length
 
 
-def _sound(work: Work):
-    """Mono float32 at 16 kHz."""
-    import numpy as np
-
-    path = work.folder / "sound"
-    with open(path, "wb") as file:
-        video.read_sound(work.video, file.fileno(), work.folder, limits=work.settings.limits)
-    return np.memmap(path, np.float32, "r") if path.stat().st_size else np.zeros(0, np.float32)
+def _sound(work: Work) -> "Iterator[np.ndarray]":
+    """Mono float32 at 16 kHz, block by block."""
+    for piece in video.read_sound(work.video, limits=work.settings.limits):
+        if not isinstance(piece, str):
+            yield piece
 
 
 def choose_sound(work: Work, seconds: float) -> Iterator[float | None]:
@@ -153,12 +157,18 @@ def choose_sound(work: Work, seconds: float) -> Iterator[float | None]:
     import numpy as np
 
     yield
-    heard = _sound(work)
-    loud = loud_hops(heard)
-    many = min(len(loud), int(seconds * RATE / HOP)) if seconds * RATE < len(heard) else len(loud)
+    path, louds = work.folder / "sound", [np.zeros(0, bool)]
+    with open(path, "wb") as file:
+        for piece in stretches(_sound(work)):
+            louds += [np.zeros(piece.begin // HOP - sum(map(len, louds)), bool), piece.loud]  # silence lies between
+            file.seek(piece.begin * 4)
+            file.write(piece.sound.tobytes())
+    loud = np.concatenate(louds)
+    many = min(len(loud), int(min(seconds, 1e9) * RATE / HOP))
     before = np.concatenate([[0], np.cumsum(loud)])
     first = int((before[many:] - before[: len(before) - many]).argmax()) if many else 0
-    np.save(work.sound, np.asarray(heard[first * HOP : (first + many) * HOP]))
+    heard = np.memmap(path, np.float32, "r") if path.stat().st_size else np.zeros(0, np.float32)
+    np.save(work.sound, heard[first * HOP : (first + many) * HOP])
     yield float(loud.sum()) * HOP / RATE
 
 

@@ -18,13 +18,13 @@ from pipeline.chat.pictures import data_url
 from pipeline.finding import HITS
 from pipeline.media import folder as folders
 from pipeline.media import video
-from pipeline.search import vectors
+from pipeline.search import minilm, vectors
 from pipeline.search.clip import DEFAULT_MODEL
 from pipeline.search.embeddings import image_embedding, image_embedding_available, text_embedding
 from pipeline.search.index import Index
 from pipeline.search.nodes import make_node
 from pipeline.search.stores import ENGLISH, IMAGE, LITE_FILE, Stores, open_stores
-from pipeline.search.weights import load_clip, load_minilm
+from pipeline.search.weights import load_clip
 from pipeline.search.windows import units
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Media
@@ -311,10 +311,10 @@ def _embeddings(work: Work) -> "tuple[Callable[[str], list[float]], Callable[[st
     """What embeds a question by the model alone, to find texts, and to find pictures where CLIP is there."""
     import torch
 
-    minilm, tokenizer = load_minilm()
+    model, tokenizer = minilm.load()
 
     def by_text(question: str) -> list[float]:
-        return forward(minilm, tokenizer, [question]).mean(1)[0].tolist()
+        return forward(model, tokenizer, [question]).mean(1)[0].tolist()
 
     if not image_embedding_available(work.settings)[0]:
         return by_text, None

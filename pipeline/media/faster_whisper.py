@@ -6,10 +6,10 @@ the sound lies. The only file that imports faster_whisper. An option: who names 
 
 import importlib.util
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cores import cores
 from pipeline.errors import ModelError
 from pipeline.settings import shown
 
@@ -53,30 +53,37 @@ def is_on_disk(model: str) -> bool:
     return available(model)[0]
 
 
-def load(weights: Path, threads: Callable[[], int]) -> "Transcribe":
-    """What hears, on so many threads as there are now. Raises ModelError, also as it hears."""
-    import ctranslate2
-    from faster_whisper import WhisperModel
-
-    on_gpu = ctranslate2.get_cuda_device_count() > 0
-    try:
-        model = WhisperModel(
-            str(weights),  # numbers alone are read from it, and no code
-            device="cuda" if on_gpu else "cpu",
-            compute_type="float16" if on_gpu else "int8",
-            cpu_threads=threads(),  # left to itself it takes four, there or not
-            local_files_only=True,
-        )
-    except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, the tokenizers library plain Exception
-        raise _fault(error, f"{weights} cannot be loaded") from error
+def load(weights: Path) -> "Transcribe":
+    """What hears. Raises ModelError, also as it hears."""
+    model, threads = _load(weights), cores()
 
     def transcribe(sound: "np.ndarray", language: str) -> "tuple[list[Said], str]":
+        nonlocal model, threads
+        if threads != cores():  # it takes as many as it was loaded with; what went on beside it has ended
+            model, threads = _load(weights), cores()
         try:
             return _transcribe(model, sound, language)
         except (RuntimeError, ValueError) as error:
             raise _fault(error, f"{weights} cannot be run") from error
 
     return transcribe
+
+
+def _load(weights: Path) -> Any:
+    import ctranslate2
+    from faster_whisper import WhisperModel
+
+    on_gpu = ctranslate2.get_cuda_device_count() > 0
+    try:
+        return WhisperModel(
+            str(weights),  # numbers alone are read from it, and no code
+            device="cuda" if on_gpu else "cpu",
+            compute_type="float16" if on_gpu else "int8",
+            cpu_threads=cores(),  # left to itself it takes four, there or not
+            local_files_only=True,
+        )
+    except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, the tokenizers library plain Exception
+        raise _fault(error, f"{weights} cannot be loaded") from error
 
 
 def _transcribe(model: Any, sound: "np.ndarray", language: str) -> "tuple[list[Said], str]":

@@ -6,10 +6,10 @@ the sound lies. The only file that imports whisper.
 
 import os
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cores import cores
 from pipeline.errors import ModelError
 from pipeline.media.download import fetch, is_whole
 from pipeline.settings import shown
@@ -63,8 +63,8 @@ def is_on_disk(model: str) -> bool:
     return (Path(model).expanduser() if _is_path(model) else _cache() / f"{file}.pt").is_file()
 
 
-def load(weights: Path, threads: Callable[[], int]) -> "Transcribe":
-    """What hears, on so many threads as there are at each stretch. Raises ModelError, also as it hears."""
+def load(weights: Path) -> "Transcribe":
+    """What hears. Raises ModelError, also as it hears."""
     import torch
     import whisper
 
@@ -80,7 +80,7 @@ def load(weights: Path, threads: Callable[[], int]) -> "Transcribe":
         ) from error
 
     def transcribe(sound: "np.ndarray", language: str) -> "tuple[list[Said], str]":
-        torch.set_num_threads(threads())
+        torch.set_num_threads(cores())
         try:
             return _transcribe(model, sound, language)
         except torch.OutOfMemoryError as error:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cores import cores, half
 from pipeline.disk import append_line, read_lines
 from pipeline.errors import ModelError, SourceError
 from pipeline.media import folder as folders
@@ -80,19 +79,12 @@ def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     seeing = Seeing(folder, media.frames, report) if media.coverage["screen"].until is not None else None
     if media.coverage["speech"].until is not None:
         # Two steps on half the cores each are sooner done than one after the other on all: see cores.py.
-        with seeing.beside(half()) if seeing else nullcontext():
-            media = _hear(
-                media,
-                path,
-                folder,
-                settings,
-                report,
-                lambda now: keep(_seen(now, seeing) if seeing else now),
-                lambda: half() if seeing and not seeing.is_done else cores(),
-            )
+        with seeing.beside() if seeing else nullcontext():
+            so_far = (lambda now: keep(_seen(now, seeing))) if seeing else keep
+            media = _hear(media, path, folder, settings, report, so_far)
     if seeing:
         told = time.monotonic()
-        for _ in () if seeing.is_done else seeing.read_on(cores()):
+        for _ in () if seeing.is_done else seeing.read_on():
             if time.monotonic() - told >= MINUTE:
                 keep(_seen(media, seeing))
                 told = time.monotonic()
@@ -232,15 +224,7 @@ def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) ->
     return (), "speech", "", under_way("speech", 0.0, facts.length)
 
 
-def _hear(
-    media: Media,
-    path: Path,
-    folder: Path,
-    settings: Settings,
-    report: Report,
-    keep: Keep,
-    threads: Callable[[], int],
-) -> Media:
+def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
     """Hear what was not heard yet. Each stretch is kept as soon as it was."""
     lines = read_lines(folder / HEARD)
     notes = [note for line in lines for note in line.get("notes", ())]
@@ -263,7 +247,7 @@ def _hear(
     now_by = speech.name(settings.whisper_model, settings.speech_engine)
     told, unheard = time.monotonic(), not segments
     with closing(_sound_of(path, last.until, settings.limits, note)) as sound:
-        stretches = speech.hear(sound, settings.whisper_model, settings.speech_engine, last, threads)
+        stretches = speech.hear(sound, settings.whisper_model, settings.speech_engine, last)
         while True:
             try:
                 stretch = next(stretches, None)

@@ -30,13 +30,13 @@ _CLOCK = re.compile(r"\d+(?::\d\d)+")
 _one_load = threading.Lock()
 
 
-def read_screen(folder: Path, frames: Sequence[Frame], threads: int = 0) -> Iterator[str]:
-    """The text on each frame, "" where there is none. On so many threads, 0: on all cores, as far as that helps.
+def read_screen(folder: Path, frames: Sequence[Frame]) -> Iterator[str]:
+    """The text on each frame, "" where there is none.
 
     Raises ModelError when rapidocr cannot be loaded, StorageError when a picture cannot.
     """
     if frames:
-        engine = _load(threads)
+        engine = _load()
     for frame in frames:
         yield _read(engine, folder / frame.image)
 
@@ -78,7 +78,7 @@ def available() -> tuple[bool, str]:
     return True, "rapidocr"
 
 
-def _load(threads: int = 0) -> Any:
+def _load() -> Any:
     there, what = available()
     if not there:
         raise ModelError(f"Text on the screen cannot be read. {what}")
@@ -91,7 +91,7 @@ def _load(threads: int = 0) -> Any:
             params={
                 "Global.log_level": "critical",
                 "Global.use_cls": False,  # asks of each line whether it is upside down
-                "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, threads or cores()),
+                "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, cores()),
             }
         )
 

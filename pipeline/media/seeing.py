@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.cores import shared
 from pipeline.disk import append_line, read_lines
 from pipeline.media import screen
 from pipeline.types import Frame, Progress
@@ -38,11 +39,11 @@ class Seeing:
         """s, up to which the pictures were read."""
         return self._frames[len(self.texts) - 1].end if self.texts else 0.0
 
-    def read_on(self, threads: int) -> Iterator[None]:
+    def read_on(self) -> Iterator[None]:
         """Read the rest, picture by picture. Raises ModelError, StorageError."""
         rest = self._frames[len(self.texts) :]
         self._report(Progress("screen", len(self.texts) / len(self._frames)))
-        for frame, text in zip(rest, screen.read_screen(self._folder, rest, threads), strict=True):
+        for frame, text in zip(rest, screen.read_screen(self._folder, rest), strict=True):
             append_line(self._folder / SEEN, {"image": frame.image, "text": text})
             self.texts.append(text)
             self._report(Progress("screen", len(self.texts) / len(self._frames)))
@@ -50,15 +51,16 @@ class Seeing:
         self._report(Progress("screen", 1.0))
 
     @contextmanager
-    def beside(self, threads: int) -> Iterator[None]:
+    def beside(self) -> Iterator[None]:
         """Read on in a thread of its own while the block runs. What fails there is raised by check()."""
         enough = threading.Event()
 
         def run() -> None:
             try:
-                for _ in self.read_on(threads):
-                    if enough.is_set():
-                        return
+                with shared():
+                    for _ in self.read_on():
+                        if enough.is_set():
+                            return
             except Exception as error:
                 self._failure = error
 

