@@ -77,17 +77,20 @@ STEPS = {
     )
 }  # fmt: skip
 
-_described = "".join(f"  {one.name:<16} {one.plain_is};\n  {'':<16} floor: {one.floor_is}\n" for one in STEPS.values())
-HELP = f"""Each step is measured beside the plain way and the floor, what can hardly be gone below:
+_described = "".join(
+    f"  {one.name:<16} plain: {one.plain_is}\n  {'':<16} floor: {one.floor_is}\n" for one in STEPS.values()
+)
+HELP = f"""Each step is measured beside a plain way of doing it and a floor, which can hardly be gone below:
 
 {_described}
 Ratios are of CPU seconds: user and system, of all cores and of the processes that a step starts. Imports and the
 loading of models are not counted, but for open, which is measured whole; probe starts the process that decodes, as
 reading does once for each part. Peak memory is of the process, or of one that it started, with the models in it.
-What is dear is measured on a sample: {SECONDS:.0f} s, {PICTURES} pictures read, {EMBEDDED} embedded, {TEXTS} texts; \
-frames and audio are read whole too.
-Words to embed, insert and find are those of a talk that the bench carries, a sentence every 5 s, with the local
-embedding, in a Milvus Lite file of its own; vectors of the pictures there are made up. No library is touched.
+What is dear is measured on a sample, by all three ways on the same: {SECONDS:.0f} s, {PICTURES} pictures read, \
+{EMBEDDED} embedded,
+{TEXTS} texts; frames and audio are read whole too. Words to embed, insert and find are those of a talk that the bench
+carries, a sentence every 5 s, with the local embedding, in a Milvus Lite file of its own; vectors of the pictures
+there are made up. No library is touched.
 """
 
 
