@@ -6,6 +6,7 @@ what was damaged. Times are seconds from the container's start. Knows not what t
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from itertools import chain, islice
 from math import inf
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.times import stamp
 
 if TYPE_CHECKING:
     import numpy as np
-    from av import Packet, VideoFrame
+    from av import AudioFrame, Packet, VideoFrame
     from av.container import InputContainer
     from av.stream import Stream
 
@@ -32,6 +33,7 @@ CONTAINERS = (
 LONGEST_GAP = 3600.0  # s; a longer one is a broken time stamp
 PATIENCE = 30.0  # s until a read that does not come back is given up
 RATE = 16_000  # Hz, what Whisper hears
+GAP = 0.05  # s; time stamps of sound that goes on may be this far off
 COUNTED = ("mp3", "aac", "ac3", "eac3", "amr")  # FFmpeg's names of what has no times but those counted from the start
 DEFAULT, FORCED, COVER = 0x1, 0x40, 0x400  # FFmpeg's AV_DISPOSITION flags
 PROTECTED = ("encv", "enca", "drmi", "drms")  # codec tags of Common Encryption and FairPlay
@@ -245,24 +247,17 @@ class Tape:
         return self._timed(decoder.run(self))
 
     def sound(self, decoder: "Decoder", rate: int = RATE, layout: str = "mono") -> "Iterator[tuple[float, np.ndarray]]":
-        """(s, float32 of shape (samples, channels)), block by block."""
-        import av
-
-        resampler, shape = None, None
+        """(s, float32 of shape (samples, channels)), in blocks of about a second, none of them across a gap."""
+        run, ends = None, 0.0
         for frame in chain(decoder.run(self), [None]):
-            blocks = []
-            now = frame and (frame.format.name, frame.layout.name, frame.sample_rate)
-            if resampler and now != shape:  # the sound changed its form, or has ended
-                blocks += resampler.resample(None)
-                resampler = None
+            at = ends if frame is None or frame.time is None else frame.time
+            if run and (frame is None or not run.takes(frame) or abs(at - ends) > GAP):
+                yield from run.end()
+                run = None
             if frame:
-                if not resampler:
-                    resampler, shape = av.AudioResampler(format="flt", layout=layout, rate=rate), now
-                blocks += resampler.resample(frame)
-            for block in blocks:
-                if block.pts is not None:
-                    samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
-                    yield block.pts * float(block.time_base) - self.start, samples
+                run = run or _Run(frame, layout, rate, self.start)
+                yield from run.add(frame, at)
+                ends = at + frame.samples / frame.sample_rate
 
     def sound_since(self, since: float, decoder: "Decoder") -> "Iterator[tuple[float, np.ndarray]]":
         """The same, from a block at or before `since` s on; of what lies before it little, where the file has times."""
@@ -283,6 +278,53 @@ class Tape:
             until = stamp(max(0.0, self.end))
             return [f"The file is damaged or cut off: it was read until {until} of {stamp(length)}."]
         return []
+
+
+class _Run:
+    """Sound of one form and without a gap: frames, 47 a second in AAC, -> blocks of a second.
+
+    One by one, passing the frames on would take longer than decoding them.
+    """
+
+    def __init__(self, first: "AudioFrame", layout: str, rate: int, start: float) -> None:
+        import av
+
+        self._form, self._start = _form(first), start
+        self._held = av.AudioFifo()
+        self._at = 0.0  # s, where what is held begins
+        self._resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
+
+    def takes(self, frame: "AudioFrame") -> bool:
+        return _form(frame) == self._form
+
+    def add(self, frame: "AudioFrame", at: float) -> "Iterator[tuple[float, np.ndarray]]":
+        if not self._held.samples:
+            self._at = at
+        frame.pts = None  # as the clock tells them, they may be off by a sample, which the fifo takes for a gap
+        self._held.write(frame)
+        if self._held.samples >= frame.sample_rate:
+            yield from self._resampled(self._read())
+
+    def end(self) -> "Iterator[tuple[float, np.ndarray]]":
+        if self._held.samples:
+            yield from self._resampled(self._read())
+        yield from self._resampled(None)
+
+    def _read(self) -> "AudioFrame":
+        block = self._held.read()
+        block.time_base = Fraction(1, block.sample_rate)
+        block.pts = round(self._at * block.sample_rate)
+        return block
+
+    def _resampled(self, frame: "AudioFrame | None") -> "Iterator[tuple[float, np.ndarray]]":
+        for block in self._resampler.resample(frame):
+            if block.pts is not None:
+                samples = block.to_ndarray().reshape(-1, block.layout.nb_channels)
+                yield block.pts * float(block.time_base) - self._start, samples
+
+
+def _form(frame: "AudioFrame") -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 class Decoder:
