@@ -136,6 +136,7 @@ def main() -> None:
                 text = hear(sound)
                 took = time.process_time() - cpu, time.perf_counter() - wall, text
                 best[name] = min(best.get(name, took), took)
+                print(f"{name}: {took[0]:.2f} CPU s", file=sys.stderr, flush=True)
     base = best[first]
     print(f"{len(sound) / 16_000:.0f} s of sound, {given.threads} threads, best of {given.repeat}")
     print(f"{'way':34}{'CPU s':>8}{'wall s':>8}{'ratio':>7}  words as the first")
