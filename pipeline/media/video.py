@@ -198,7 +198,7 @@ def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Itera
 
     first = round(since * RATE)  # sample
     waiting: list[np.ndarray] = []
-    known = 0  # places that are damaged and told of, or lie before what is asked for
+    known = 0.0  # damaged places before what is asked for; all, once it was told that there are more
 
     def clean() -> np.ndarray:
         heard = np.clip(np.nan_to_num(np.concatenate(waiting)), -1, 1).astype(np.float32)
@@ -218,8 +218,8 @@ def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Itera
             at = round(time * RATE)
             if have < first:
                 known = decoder.damaged
-            elif decoder.damaged and not known:
-                known = decoder.damaged
+            elif decoder.damaged > known:
+                known = inf
                 yield DAMAGED.format(stamp(have / RATE))  # now: who goes on after a break does not come here again
             if at - have > LONGEST_GAP * RATE or max(at, have) + len(block) > limits.length * RATE:
                 yield f"The sound's time stamps jump at {stamp(have / RATE)}: nothing after that was heard."
@@ -228,13 +228,13 @@ def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Itera
                 block = block[have - at :]
             for part in (*_silence(at - have if at - have > JITTER else 0), block[:, 0]):
                 have += len(part)
-                if have > first:
+                if len(part) and have > first:
                     waiting.append(part[-(have - first) :])
                 if waiting and have // BLOCK > (have - len(part)) // BLOCK:  # every second
                     yield clean()
         if waiting:
             yield clean()
-        if decoder.damaged and not known:
+        if decoder.damaged > known:
             yield DAMAGED.format(stamp(have / RATE))
         yield from tape.notes(length)
         if have == 0:
