@@ -30,6 +30,7 @@ USUAL = {"frames": 1 / 40, "screen": 2.5, "pictures": 0.09, "captions": 1.0, "te
 LEARNED = ("frames", "speech", "screen", "pictures", "captions")  # the others are done in between, and quick
 # The same for Whisper, by its name; an unknown file is taken for base.
 HEARING = {"tiny": 1 / 8, "base": 1 / 4.5, "small": 1 / 1.6, "medium": 2.0, "large": 4.0, "turbo": 1.5}
+FASTER = 2.0  # times less that faster-whisper takes
 DOUBT = (0.6, 1.7)  # least and most of what another machine took
 MEASURED = (0.8, 1.3)  # the same of what this one took
 # Of the pictures that are looked at, those kept: a talk with slides keeps few, a film all and its cuts.
@@ -147,9 +148,8 @@ def _known(settings: Settings) -> dict[str, tuple[float, float]]:
 def _costs(settings: Settings) -> dict[str, tuple[float, float]]:
     """(least, most) s of work for one s of the source or one picture, by step."""
     model = Path(settings.whisper_model or speech.DEFAULT).stem.removeprefix("faster-").removeprefix("whisper-")
-    usual = USUAL | {
-        "speech": next((cost for name, cost in HEARING.items() if model.startswith(name)), HEARING["base"])
-    }
+    hearing = next((cost for name, cost in HEARING.items() if model.startswith(name)), HEARING["base"])
+    usual = USUAL | {"speech": hearing / (FASTER if settings.speech_engine == "faster-whisper" else 1)}
     known, costs = _known(settings), {}
     for step, cost in usual.items():
         doubt = DOUBT

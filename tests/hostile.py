@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import SourceError
 from pipeline.media import burst, clips, container, video
 from pipeline.types import Frame
@@ -77,6 +79,23 @@ def pictures_then_crash(source, folder, fps, progress, limits):
         progress(done)
 
     return video.read_frames(source, folder, fps, told, limits)
+
+
+def pour(source, limits):
+    """Sound without end."""
+    yield str(os.getpid())
+    number = 0
+    while True:
+        yield np.full(100_000, number, np.float32)
+        number += 1
+
+
+def pour_then_crash(source, limits):
+    for number, piece in enumerate(pour(source, limits)):
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if number:
+            yield piece
 
 
 def sound_then_crash(source, since, limits):

@@ -48,6 +48,7 @@ def test_a_larger_model_takes_longer(spoken, settings):
         estimate.estimate(spoken, replace(settings, whisper_model=name)).work for name in ("tiny", "base", "large")
     ]
     assert hours == sorted(hours)
+    assert estimate.estimate(spoken, replace(settings, speech_engine="faster-whisper")).work < hours[1]
 
 
 def test_what_this_machine_took_before_counts(spoken, settings):

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,38 @@ def test_many_threads_may_ask_at_once(film):
     with ThreadPoolExecutor(6) as pool:
         facts = list(pool.map(lambda _: guard.run(video.probe, film, limits=LIMITS), range(6)))
     assert facts == [video.probe(film)] * 6
+
+
+def test_a_decoder_waits_while_nobody_asks_and_that_is_not_held_against_it(film, monkeypatch):
+    class Clock:
+        passed = 0.0
+
+        def monotonic(self):
+            return time.monotonic() + self.passed
+
+    clock = Clock()
+    monkeypatch.setattr(guard, "time", clock)
+    seconds = 0.0
+    with closing(guard.stream(video.read_sound, film, limits=LIMITS)) as pieces:
+        for piece in pieces:
+            seconds += len(piece) / 4 / video.RATE
+            clock.passed += 10_000.0  # so long what came was being heard
+    assert seconds == pytest.approx(24, abs=0.1)
+
+
+def test_a_decoder_is_never_far_ahead_and_ends_when_it_is_not_wanted(source):
+    with closing(guard.stream(hostile.pour, source, limits=LIMITS)) as pieces:
+        pid = int(next(pieces))
+        given = [np.frombuffer(next(pieces), np.float32)[0] for _ in range(3)]
+        assert given == [0, 1, 2]
+    assert is_gone(pid)
+
+
+def test_what_is_yielded_before_a_crash_is_given(source):
+    given = []
+    with pytest.raises(SourceError, match="crashed"):
+        given.extend(guard.stream(hostile.pour_then_crash, source, limits=LIMITS))
+    assert [len(one) for one in given] == [400_000] * 3
 
 
 # -- a reading

@@ -53,6 +53,7 @@ def test_the_text_embedding_follows_from_what_is_set(environ, kind):
         ({"FRAMES_PER_SECOND": "0"}, "FRAMES_PER_SECOND"),
         ({"FRAMES_PER_SECOND": "nan"}, "FRAMES_PER_SECOND"),
         ({"SCREEN_TEXT": "maybe"}, "SCREEN_TEXT"),
+        ({"SPEECH_ENGINE": "vosk"}, "whisper, faster-whisper"),
         ({"TEXT_EMBEDDING": "cohere"}, "local, mistral, openai"),
         ({"TEXT_EMBEDDING": "mistral"}, "MISTRAL_API_KEY"),
         ({"EMBEDDING_BASE_URL": "http://localhost/v1"}, "EMBEDDING_MODEL"),

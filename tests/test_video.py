@@ -11,7 +11,7 @@ from make_film import COLOURS, make_film, read_number
 from PIL import Image
 
 from pipeline.errors import SourceError, StorageError
-from pipeline.media import clips, video
+from pipeline.media import clips, container, video
 
 
 def read(path: Path, folder: Path, fps: float = 0.2, exact: bool = False):
@@ -178,6 +178,35 @@ def test_sound_keeps_its_times_where_it_sets_in_late(tmp_path):
     assert len(sound) == pytest.approx(8 * 16_000, abs=1600)
     assert abs(sound[: int(1.95 * 16_000)]).max() == 0
     assert abs(sound[2 * 16_000 : 3 * 16_000]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("a.mp4", {}), ("a.mkv", {"start": 37.5, "sound_from": 2}), ("a.aac", {})],
+    ids=["with an index", "one after the other", "without times"],
+)
+def test_sound_that_is_gone_on_with_is_the_same_and_is_not_read_from_the_start(name, like, tmp_path, monkeypatch):
+    film = make_film(tmp_path / name.replace("aac", "mp4"), seconds=60, fps=1, gop=5, **like)
+    if name == "a.aac":
+        film = sound_of(film, tmp_path / name)
+    packets = 0
+
+    def count():
+        nonlocal packets
+        packets += 1
+
+    monkeypatch.setattr(container, "on_packet", count)
+    whole, _ = hear(film)
+    in_all, packets = packets, 0
+    rest, _ = hear(film, since=40.0)
+    assert name != "a.mp4" or packets < in_all / 2  # in the others sound lies where it must be read to be found
+    assert len(rest) == pytest.approx(len(whole) - 40 * 16_000, abs=32)
+    assert np.allclose(loudness_of(whole[40 * 16_000 :]), loudness_of(rest), atol=0.01)
+
+
+def loudness_of(sound: np.ndarray) -> np.ndarray:
+    """RMS of each tenth of a second of 15 s."""
+    return np.sqrt((sound[: 15 * 16_000].reshape(-1, 1600) ** 2).mean(axis=1))
 
 
 def test_a_film_without_sound_gives_none_and_sound_without_film_no_frames(tmp_path):

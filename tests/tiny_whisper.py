@@ -15,7 +15,7 @@ SAID = (  # s in the window, words
 WIDTH = 32
 
 
-def make_checkpoint(path: Path) -> Path:
+def make_checkpoint(path: Path, said: tuple = SAID, width: int = WIDTH, heads: int = 2, layers: int = 1) -> Path:
     """Write the checkpoint; return its path. It has the vocabulary of the multilingual models."""
     import torch
     from whisper.model import ModelDimensions, Whisper
@@ -23,20 +23,20 @@ def make_checkpoint(path: Path) -> Path:
 
     torch.manual_seed(0)
     dims = ModelDimensions(
-        n_mels=80, n_audio_ctx=1500, n_audio_state=WIDTH, n_audio_head=2, n_audio_layer=1,
-        n_vocab=51865, n_text_ctx=448, n_text_state=WIDTH, n_text_head=2, n_text_layer=1,
+        n_mels=80, n_audio_ctx=1500, n_audio_state=width, n_audio_head=heads, n_audio_layer=layers,
+        n_vocab=51865, n_text_ctx=448, n_text_state=width, n_text_head=heads, n_text_layer=layers,
     )  # fmt: skip
     model = Whisper(dims)
     tokenizer = get_tokenizer(multilingual=True, language="en", task="transcribe")
     tokens = [tokenizer.to_language_token("en"), tokenizer.transcribe]
-    for start, end, words in SAID:
+    for start, end, words in said:
         times = [tokenizer.timestamp_begin + round(second / 0.02) for second in (start, end)]
         tokens += [times[0], *tokenizer.encode(f" {words}"), times[1]]
     tokens.append(tokenizer.eot)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.02)
-        words = torch.nn.functional.normalize(torch.randn(dims.n_vocab, WIDTH), dim=1)
+        words = torch.nn.functional.normalize(torch.randn(dims.n_vocab, width), dim=1)
         model.decoder.token_embedding.weight.copy_(words)
         model.decoder.positional_embedding.copy_(10 * words[tokenizer.eot])
         model.decoder.positional_embedding[: len(tokens)] = 10 * words[tokens]

@@ -259,18 +259,18 @@ class Tape:
                 yield from run.add(frame, at)
                 ends = at + frame.samples / frame.sample_rate
 
-    def sound_since(self, since: float, decoder: "Decoder") -> "Iterator[tuple[float, np.ndarray]]":
-        """The same, from a block at or before `since` s on; of what lies before it little, where the file has times."""
+    def sound_since(self, since: float, decoder: "Decoder") -> "tuple[float, Iterator[tuple[float, np.ndarray]]]":
+        """(where it begins, the same as sound): a little before `since` s where the file has times, else at 0."""
         if since > 0 and self.container.start_time is not None and self.container.format.name not in COUNTED:
             for back in (1.0, 30.0):  # a decoder needs some sound to find in; a seek may end too late
                 self.seek(since - back)
                 blocks = self.sound(decoder)
                 first = next(blocks, None)
                 if first and first[0] <= since:
-                    return chain([first], blocks)
+                    return max(0.0, first[0]), chain([first], blocks)
                 decoder.reset()
             self.seek(0)
-        return self.sound(decoder)
+        return 0.0, self.sound(decoder)
 
     def notes(self, length: float) -> list[str]:
         """What is missing of `length` s."""

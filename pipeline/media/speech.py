@@ -18,7 +18,7 @@ from pipeline.media.passages import Segment
 if TYPE_CHECKING:
     import numpy as np
 
-DEFAULT = "base"
+DEFAULT = openai_whisper.DEFAULT
 REPEATS = 2.4  # how well text packs that repeats itself: Whisper's own limit
 
 Said = tuple[float, float, str, float]  # start and end in s of a stretch, words, how well they pack

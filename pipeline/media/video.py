@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 JITTER = RATE // 10  # samples: time stamps of sound may be this far off before sound is moved
-BLOCK = RATE  # samples of sound that are given at once, at least
+BLOCK = RATE  # samples of sound that are given at once, more or less
+DAMAGED = "The sound is damaged at {}, and may be wrong there and after."
 JPEG_END = b"\xff\xd9"
 STREAMS = 100  # subtitles in a file that are told of
 CUES, LARGEST = 50_000, 5_000_000  # captions, letters that are read: a day has half, a tenth as many
@@ -208,13 +209,13 @@ def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Itera
     """
     import numpy as np
 
-    first = have = round(since * RATE)  # samples
-    unsaid: list[np.ndarray] = []
-    broken = False
+    first = round(since * RATE)  # sample
+    waiting: list[np.ndarray] = []
+    known = 0.0  # damaged places before what is asked for; all, once it was told that there are more
 
     def clean() -> np.ndarray:
-        heard = np.clip(np.nan_to_num(np.concatenate(unsaid)), -1, 1).astype(np.float32)
-        unsaid.clear()
+        heard = np.clip(np.nan_to_num(np.concatenate(waiting)), -1, 1).astype(np.float32)
+        waiting.clear()
         return heard
 
     with open_media(path, limits) as container:
@@ -224,28 +225,39 @@ def read_sound(path: Path, since: float = 0.0, limits: Limits = USUAL) -> "Itera
         length = measure(path, container, limits)
         decoder = Decoder(stream, limits)
         tape = Tape(container, stream)
-        for time, block in tape.sound_since(since, decoder):
+        start, blocks = tape.sound_since(since, decoder)
+        have = round(start * RATE)  # samples
+        for time, block in blocks:
             at = round(time * RATE)
-            if decoder.damaged and not broken:
-                broken = True  # said now: who goes on with it after a break does not come here again
-                yield f"The sound is damaged at {stamp(have / RATE)}, and may be wrong there and after."
+            if have < first:
+                known = decoder.damaged
+            elif decoder.damaged > known:
+                known = inf
+                yield DAMAGED.format(stamp(have / RATE))  # now: who goes on after a break does not come here again
             if at - have > LONGEST_GAP * RATE or max(at, have) + len(block) > limits.length * RATE:
                 yield f"The sound's time stamps jump at {stamp(have / RATE)}: nothing after that was heard."
                 break
-            off = JITTER if have > first else 0
-            if have - at > off:
+            if have - at > JITTER:
                 block = block[have - at :]
-            gap = at - have if at - have > off else 0
-            for part in (*(np.zeros(min(BLOCK, gap - n), np.float32) for n in range(0, gap, BLOCK)), block[:, 0]):
+            for part in (*_silence(at - have if at - have > JITTER else 0), block[:, 0]):
                 have += len(part)
-                unsaid.append(part)
-                if sum(map(len, unsaid)) >= BLOCK:
+                if len(part) and have > first:
+                    waiting.append(part[-(have - first) :])
+                if waiting and have // BLOCK > (have - len(part)) // BLOCK:  # every second
                     yield clean()
-        if unsaid:
+        if waiting:
             yield clean()
+        if decoder.damaged > known:
+            yield DAMAGED.format(stamp(have / RATE))
         yield from tape.notes(length)
-        if have == first == 0:
+        if have == 0:
             yield "The sound could not be decoded, or is empty."
+
+
+def _silence(samples: int) -> "Iterator[np.ndarray]":
+    import numpy as np
+
+    return (np.zeros(min(BLOCK, samples - n), np.float32) for n in range(0, samples, BLOCK))
 
 
 def read_embedded_subtitles(
