@@ -297,9 +297,8 @@ def _read_screen(media: Media, folder: Path, report: Report, keep: Keep) -> Medi
 
     report(Progress("screen", len(texts) / len(media.frames)))
     told = time.monotonic()
-    for frame, text in zip(
-        media.frames[len(texts) :], screen.read_screen(folder, media.frames[len(texts) :]), strict=True
-    ):
+    done = len(texts)
+    for frame, text in zip(media.frames[done:], screen.read_screen(folder, media.frames, done), strict=True):
         append_line(folder / SEEN, {"image": frame.image, "text": text})
         texts.append(text)
         report(Progress("screen", len(texts) / len(media.frames)))
