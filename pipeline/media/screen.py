@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SURE = 0.8  # of 1: what is read in real text scores above 0.85, what is read into logos 0.5 to 0.75
 SAME = 0.9  # of 1: two readings of one slide share more of their words
 THREADS = 4  # more bring little for pictures of this size
-# Pixels of the long side that the detector sees. Words found of known text (slides, terminals, tables, captions), and CPU
-# seconds a frame with the recogniser's 1.0: 640 95.2 % 1.0, 736 98.6 % 1.2, 800 99.2 % 1.2, 960 99.3 % 1.4, 1024 99.3 %
-# 1.5. Small frames are not enlarged: at 320 to 640 pixels that found no more words, and took up to twice as long.
+# Pixels of the long side that the detector sees. Words found of known text (slides, terminals, tables, captions) and
+# CPU seconds a frame with the recogniser's 1.0: 640 95.2 % 1.0, 736 98.6 % 1.2, 800 99.2 % 1.2, 960 99.3 % 1.4,
+# 1024 99.3 % 1.5. Small ones are not enlarged: at 320 to 640 pixels it found no more, and took up to twice as long.
 SIDE = 960
 ANEW = 16  # frames: one in so many is read whole, the others only where they changed
 SQUARE = 8  # pixels: what changed is told in squares of this side, smaller than a letter
