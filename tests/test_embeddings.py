@@ -271,6 +271,22 @@ class TestClip:
         assert math.isclose(near(text, text), 1.0, abs_tol=1e-5)
         assert near(found[0], found[3]) > 0.9999
 
+    def test_pictures_are_seen_as_the_published_preparation_shows_them(self, clip, tmp_path, shared):
+        """Of every shape, scaled in the decoder or not, and computed as short as this processor can."""
+        import torch
+        from PIL import Image
+
+        with Image.open(shared / "media" / "images" / "easyocr_english.png") as image:
+            for name, size in {"a.png": None, "b.jpg": (1024, 576), "c.jpg": (333, 517), "d.png": (40, 30)}.items():
+                (image.resize(size) if size else image).convert("RGB").save(tmp_path / name)
+        paths = sorted(tmp_path.iterdir())
+        model, _, pictures, _ = weights.load_clip(clip.clip_model)
+        pixels = pictures(images=[Image.open(path) for path in paths], return_tensors="pt")
+        with torch.inference_mode():
+            expected = torch.nn.functional.normalize(model.get_image_features(**pixels).pooler_output)
+        found = image_embedding(clip).get_image_embedding_batch([str(path) for path in paths])
+        assert [near(*both) > 0.999 for both in zip(found, expected.tolist(), strict=True)] == [True] * 4
+
     def test_a_question_longer_than_its_context_is_cut(self, clip):
         assert len(image_embedding(clip).get_query_embedding("the long question " * 500)) == 512
 
