@@ -123,17 +123,22 @@ class TestLocal:
             assert found.shape == expected.shape
             assert abs(found - expected).max() < 1e-5
 
-    def test_it_needs_no_transformers(self):
-        """Which would cost each worker and each first question seconds."""
+    def test_what_reads_a_source_needs_no_llamaindex(self, tmp_path):
+        """Nor transformers, where there are no weights of CLIP: a worker starts with each video."""
+        (tmp_path / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nA red boat sails.\n")
         code = """if True:
             import sys
-            from pipeline.search.embeddings import text_embedding
+            from pathlib import Path
             from pipeline.settings import Settings
-            text_embedding(Settings()).get_query_embedding("a cat sleeps")
-            assert not {"transformers", "scipy", "sklearn", "pandas"} & set(sys.modules), "imported for nothing"
+            from pipeline.steps import read
+            settings = Settings(data_dir=Path("data"), media_roots=(Path("."),))
+            media = read(Path("talk.srt"), settings, False, lambda progress: None)
+            assert media.coverage["text"].by == "local-all-minilm-l6-v2"
+            assert not {"llama_index", "transformers"} & set(sys.modules), "imported for nothing"
         """
         root = str(Path(__file__).resolve().parents[1])
-        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": root}, check=True)
+        environment = os.environ | {"PYTHONPATH": root}
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
 
     def test_a_word_of_several_tokens_has_one_vector(self, settings):
         (whole,) = text_embedding(settings).word_vectors(

@@ -48,7 +48,7 @@ def image_embedding(settings: Settings) -> "ClipEmbedding":
 
         @property
         def dimension(self) -> int | None:
-            return _loaded[self.model_name][0].config.projection_dim if self.model_name in _loaded else None
+            return _dimension(self.model_name)
 
         def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
             return _embed_texts(self.model_name, texts)
@@ -63,6 +63,25 @@ def image_embedding(settings: Settings) -> "ClipEmbedding":
             return _embed_pictures(self.model_name, [img_file_path])[0]
 
     return TransformersClip(settings.clip_model or DEFAULT_MODEL)
+
+
+class Clip:
+    """CLIP as what reads a source needs it, without LlamaIndex: `.name`, `.dimension`, `get_image_embedding_batch`."""
+
+    def __init__(self, weights: str) -> None:
+        self._weights, self.name = weights, _name(weights)
+
+    @property
+    def dimension(self) -> int | None:
+        return _dimension(self._weights)
+
+    def get_image_embedding_batch(self, paths: Sequence[str]) -> list[list[float]]:
+        return _embed_pictures(self._weights, paths)
+
+
+def image_reader(settings: Settings) -> Clip:
+    """What embeds the pictures of a reading. Embedding raises ModelError as image_embedding does."""
+    return Clip(settings.clip_model or DEFAULT_MODEL)
 
 
 def image_embedding_available(settings: Settings) -> tuple[bool, str]:
@@ -90,6 +109,10 @@ def _name(weights: str) -> str:
             with path.open("rb") as file:  # the first tensors and the size tell weights apart; all of it takes 1 s
                 digest.update(file.read(1 << 20) + str(file.seek(0, os.SEEK_END)).encode())
     return f"{safe_name(folder.name)}-{digest.hexdigest()[:8]}"
+
+
+def _dimension(weights: str) -> int | None:
+    return _loaded[weights][0].config.projection_dim if weights in _loaded else None
 
 
 def _ready(weights: str) -> tuple[Any, Any, Any, str]:
