@@ -222,7 +222,7 @@ def divide(media: Media, folder: Path, settings: Settings, report: Report) -> Me
         return media
     report(Progress("chapters", 0.0))
     now = folders.load(folder)  # as it is now: another process may have read it anew, or removed it, which must hold
-    known = vectors.load_vectors(folder, embeddings.text_embedding(settings).name)
+    known = vectors.load_vectors(folder, embeddings.text_reader(settings).name)
     try:
         changes = look.changes(folder, now.frames)
     except StorageError as error:  # a picture that is gone costs no chapters: what is said tells where they start
@@ -247,7 +247,7 @@ def divide(media: Media, folder: Path, settings: Settings, report: Report) -> Me
 def _embed_text(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
     if not media.passages:
         return Coverage("absent", note="There are no words to search.")
-    model = embeddings.text_embedding(settings)
+    model = embeddings.text_reader(settings)
     vectors.embed_text(folder, media, model, lambda done: report(Progress("text", TEXT_SHARE * done)))
     vectors.embed_words(
         folder, media, model, lambda done: report(Progress("text", TEXT_SHARE + (1 - TEXT_SHARE) * done))
@@ -258,7 +258,7 @@ def _embed_text(media: Media, folder: Path, settings: Settings, report: Report) 
 def _embed_frames(media: Media, folder: Path, settings: Settings, report: Report) -> Coverage:
     if not media.frames:
         return Coverage("absent", note="There are no pictures to search.")
-    model = embeddings.image_embedding(settings)
+    model = embeddings.image_reader(settings)
     try:
         vectors.embed_frames(folder, media, model, lambda done: report(Progress("pictures", done)))
     except ModelError as error:

@@ -116,24 +116,29 @@ class TestLocal:
             "日本語",
             *(" ".join(words[n : 2 * n]) for n in (1, 2, 3, 5, 9, 20, 60, 150)),
         ]
-        _, tokenizer = minilm._loaded()
+        _, tokenizer = minilm.load()
         for text, (found, _) in zip(texts, minilm._read(tuple(texts)), strict=True):
             with torch.inference_mode():
                 expected = published(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0].numpy()
             assert found.shape == expected.shape
             assert abs(found - expected).max() < 1e-5
 
-    def test_it_needs_no_transformers(self):
-        """Which would cost each worker and each first question seconds."""
+    def test_what_reads_a_source_needs_no_llamaindex(self, tmp_path):
+        """Nor transformers, where there are no weights of CLIP: a worker starts with each video."""
+        (tmp_path / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nA red boat sails.\n")
         code = """if True:
             import sys
-            from pipeline.search.embeddings import text_embedding
+            from pathlib import Path
             from pipeline.settings import Settings
-            text_embedding(Settings()).get_query_embedding("a cat sleeps")
-            assert not {"transformers", "scipy", "sklearn", "pandas"} & set(sys.modules), "imported for nothing"
+            from pipeline.steps import read
+            settings = Settings(data_dir=Path("data"), media_roots=(Path("."),))
+            media = read(Path("talk.srt"), settings, False, lambda progress: None)
+            assert media.coverage["text"].by == "local-all-minilm-l6-v2"
+            assert not {"llama_index", "transformers"} & set(sys.modules), "imported for nothing"
         """
         root = str(Path(__file__).resolve().parents[1])
-        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": root}, check=True)
+        environment = os.environ | {"PYTHONPATH": root}
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
 
     def test_a_word_of_several_tokens_has_one_vector(self, settings):
         (whole,) = text_embedding(settings).word_vectors(
@@ -270,6 +275,22 @@ class TestClip:
         assert model.dimension == len(found[0]) == len(text) == 512
         assert math.isclose(near(text, text), 1.0, abs_tol=1e-5)
         assert near(found[0], found[3]) > 0.9999
+
+    def test_pictures_are_seen_as_the_published_preparation_shows_them(self, clip, tmp_path, shared):
+        """Of every shape, scaled in the decoder or not, and computed as short as this processor can."""
+        import torch
+        from PIL import Image
+
+        with Image.open(shared / "media" / "images" / "easyocr_english.png") as image:
+            for name, size in {"a.png": None, "b.jpg": (1024, 576), "c.jpg": (333, 517), "d.png": (40, 30)}.items():
+                (image.resize(size) if size else image).convert("RGB").save(tmp_path / name)
+        paths = sorted(tmp_path.iterdir())
+        model, _, pictures, _ = weights.load_clip(clip.clip_model)
+        pixels = pictures(images=[Image.open(path) for path in paths], return_tensors="pt")
+        with torch.inference_mode():
+            expected = torch.nn.functional.normalize(model.get_image_features(**pixels).pooler_output)
+        found = image_embedding(clip).get_image_embedding_batch([str(path) for path in paths])
+        assert [near(*both) > 0.999 for both in zip(found, expected.tolist(), strict=True)] == [True] * 4
 
     def test_a_question_longer_than_its_context_is_cut(self, clip):
         assert len(image_embedding(clip).get_query_embedding("the long question " * 500)) == 512

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import StorageError
+from pipeline.media import screen
 from pipeline.media.layout import Line, arrange
 from pipeline.media.screen import available, read_screen, to_passages
 from pipeline.types import Frame, Passage
@@ -63,6 +64,62 @@ def test_frames_with_other_words_or_numbers_are_passages_of_their_own():
     ]
     frames = [Frame(5.0 * n, 5.0 * n + 5, f"frames/{n}.jpg") for n in range(len(texts))]
     assert [(p.start, p.end) for p in to_passages(frames, texts)] == [(0, 5), (5, 10), (10, 20)]
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """What the models are asked: the pixels that the detector sees and the lines that are read, a picture each."""
+    engine, asked = screen._load(1), []
+
+    class Counted:
+        def __call__(self, picture, **how):
+            asked.append([picture.shape[0] * picture.shape[1], 0])
+            return engine(picture, **how)
+
+        def crop_text_regions(self, picture, boxes):
+            asked[-1][1] = len(boxes)
+            return engine.crop_text_regions(picture, boxes)
+
+        recognize_txt = staticmethod(engine.recognize_txt)
+
+    monkeypatch.setattr(screen, "_load", lambda threads: Counted())
+    return asked
+
+
+def screens(folder: Path, *shown: list[tuple[int, int, str]]) -> list[Frame]:
+    """A frame for each list of lines that it shows."""
+    names = [picture(folder / "frames" / f"{n}.jpg", *lines, size=(512, 288)) for n, lines in enumerate(shown)]
+    return [Frame(5.0 * n, 5.0 * n + 5, name) for n, name in enumerate(names)]
+
+
+def test_only_what_changed_is_read_again(tmp_path, work):
+    title, second = (40, 30, "Momentum"), (40, 220, "It remembers")
+    first, other = (40, 100, "Question 1 of 9"), (40, 100, "Question 2 of 9")
+    frames = screens(tmp_path, [title, first], [title, other], [title, other], [title, other, second], [second])
+    assert list(read_screen(tmp_path, frames)) == [
+        "Momentum\nQuestion 1 of 9",
+        "Momentum\nQuestion 2 of 9",
+        "Momentum\nQuestion 2 of 9",
+        "Momentum\nQuestion 2 of 9\nIt remembers",
+        "It remembers",
+    ]
+    assert [lines for _, lines in work] == [2, 1, 1, 0]  # nothing was asked of the third
+    assert work[1][0] < work[0][0] / 2
+    assert work[2][0] < work[0][0] / 2
+
+
+def test_a_line_that_grows_is_read_whole(tmp_path, work):
+    frames = screens(tmp_path, [(40, 60, "import numpy")], [(40, 60, "import numpy as np")])
+    assert list(read_screen(tmp_path, frames)) == ["import numpy", "import numpy as np"]
+
+
+def test_a_reading_that_is_gone_on_with_reads_the_same(tmp_path, work, monkeypatch):
+    monkeypatch.setattr(screen, "ANEW", 3)
+    shown = [[(40, 40, "Gradients")], [(40, 40, "Gradients"), (40, 150, "point uphill")], [(40, 150, "point uphill")]]
+    frames = screens(tmp_path, *shown, *shown)
+    whole = list(read_screen(tmp_path, frames))
+    for done in (1, 5, 6):
+        assert list(read_screen(tmp_path, frames, done)) == whole[done:]
 
 
 def test_no_frames_no_passages(tmp_path):

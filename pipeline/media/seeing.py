@@ -41,9 +41,9 @@ class Seeing:
 
     def read_on(self) -> Iterator[None]:
         """Read the rest, picture by picture. Raises ModelError, StorageError."""
-        rest = self._frames[len(self.texts) :]
-        self._report(Progress("screen", len(self.texts) / len(self._frames)))
-        for frame, text in zip(rest, screen.read_screen(self._folder, rest), strict=True):
+        done = len(self.texts)
+        self._report(Progress("screen", done / len(self._frames)))
+        for frame, text in zip(self._frames[done:], screen.read_screen(self._folder, self._frames, done), strict=True):
             append_line(self._folder / SEEN, {"image": frame.image, "text": text})
             self.texts.append(text)
             self._report(Progress("screen", len(self.texts) / len(self._frames)))

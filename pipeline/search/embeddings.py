@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.search import minilm, nearness
 from pipeline.search.base import Batched, clean, safe_name, unit
-from pipeline.search.clip import image_embedding, image_embedding_available
+from pipeline.search.clip import image_embedding, image_embedding_available, image_reader
 from pipeline.search.services import ONE_TRY, QUESTION, WHOLE, Service, hold_line
 from pipeline.settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
-__all__ = ["image_embedding", "image_embedding_available", "text_embedding"]
+__all__ = ["image_embedding", "image_embedding_available", "image_reader", "text_embedding", "text_reader"]
 
 LOCAL_TEXTS_A_BATCH = 64  # among more there are more of one length, which are read together
 MISTRAL_MODEL = "mistral-embed"
@@ -39,6 +39,11 @@ def text_embedding(settings: Settings, wait: Callable[[float], None] = time.slee
     if kind == "mistral":
         return _mistral(settings, wait)
     return _openai(settings, wait) if kind == "openai" else _local()
+
+
+def text_reader(settings: Settings) -> "BaseEmbedding | minilm.MiniLM":
+    """The same for what reads a source: the local one without LlamaIndex, which takes longer to import than to use."""
+    return minilm.MiniLM() if settings.text_embedding_kind == "local" else text_embedding(settings)
 
 
 def near_enough(settings: Settings) -> float | None:

@@ -61,6 +61,15 @@ def word_vectors(texts: Sequence[str]) -> "list[np.ndarray]":
     return found
 
 
+class MiniLM:
+    """The model as what reads a source needs it. An index takes it within LlamaIndex, from embeddings.py."""
+
+    name = NAME
+    dimension = DIMENSION
+    get_text_embedding_batch = staticmethod(text_vectors)
+    word_vectors = staticmethod(word_vectors)
+
+
 @lru_cache(maxsize=2)  # a question is asked for its meaning, then for that of its words
 def _read(texts: tuple[str, ...]) -> "list[tuple[np.ndarray, list[tuple[int, int]]]]":
     """For each text (the vector of each of its tokens, where each token stands in it)."""
