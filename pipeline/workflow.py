@@ -269,6 +269,7 @@ class Pipeline:
         except PipelineError as error:  # the first question says it
             log.warning("The text embedding was not loaded: %s", error)
         stores.load(self.settings)
+        intent.read("Which colour has the leaf?")
         if self.settings.vllm_base_url:
             endpoint.load()
 
