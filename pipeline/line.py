@@ -12,13 +12,20 @@ class Line:
         self.is_cut = threading.Event()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self.is_old = False  # whether the connection was open before this request
 
-    def hold(self, connection: socket.socket) -> None:
+    def hold(self, connection: socket.socket, is_old: bool = False) -> None:
         """Take the newest connection; one that opens after the cut is cut as well."""
         with self._lock:
-            self._socket = connection
+            self._socket, self.is_old = connection, is_old
             if self.is_cut.is_set():
                 self._shut()
+
+    def let_go(self) -> bool:
+        """The request is over, and no cut reaches its connection any more: whether none has."""
+        with self._lock:
+            self._socket = None
+            return not self.is_cut.is_set()
 
     def cut(self) -> None:
         """Wake whoever reads from it, with an end of file. Closing alone would not wake them."""

@@ -3,6 +3,8 @@
 In: media, their folders, times. Out: paths; what was cut stays in the folder and is cut once. Knows no index.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import threading
@@ -10,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.disk import delete, hold, is_held, put, storage_errors
-from pipeline.errors import SourceError
+from pipeline.disk import delete, hold, is_held, put, storage_errors, write_whole
+from pipeline.errors import SourceError, StorageError
 from pipeline.media import clips, guard, video
 from pipeline.media.source import USUAL, check
 from pipeline.settings import Limits
@@ -21,6 +23,7 @@ from pipeline.types import Media
 CLIP = 60.0  # s, of a file that browsers cannot play, cut at a time; the same for every time within it
 LEAD = 5.0  # s, before
 LONGEST = 600.0  # s, of a clip to keep: its sound is held in memory
+PLAYS = "plays.json"  # in the folder: whether browsers play the original, as it was then
 WORKSHOP = ".cutting-"  # a folder beside the clips, in which one is made; then the id of the process
 TAIL = 15.0  # s, after: a moment at its end can be seen to the end
 
@@ -48,9 +51,7 @@ class Player:
         """What a browser can play of a media around a time. Raises SourceError, StorageError."""
         source = Path(media.source)
         check(source, self._limits)
-        if media.id not in self._plays:
-            self._plays[media.id] = video.plays_in_browser(guard.run(video.probe, source, limits=self._limits))
-        if self._plays[media.id]:
+        if self._is_played(media, folder, source):
             return Playable(source, media.length)
         start = max(0.0, CLIP * (seconds // CLIP) - LEAD)
         end = min(start + LEAD + CLIP + TAIL, media.length)
@@ -60,6 +61,21 @@ class Player:
                 self._make(clips.cut, source, (start, end), clip)
         whole = start == 0 and end >= media.length
         return Playable(clip, end - start, start, whole, "Browsers cannot play this kind of file")
+
+    def _is_played(self, media: Media, folder: Path, source: Path) -> bool:
+        """Whether browsers play the original. What a look into it found is kept in the folder: it takes a process."""
+        if media.id not in self._plays:
+            with storage_errors(source):
+                facts = source.stat()
+            known, version = folder / PLAYS, [facts.st_size, facts.st_mtime_ns]
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if (kept := json.loads(known.read_bytes()))["version"] == version:
+                    self._plays[media.id] = kept["plays"] is True
+                    return self._plays[media.id]
+            self._plays[media.id] = video.plays_in_browser(guard.run(video.probe, source, limits=self._limits))
+            with contextlib.suppress(StorageError):  # then it is looked into again after the next start
+                write_whole(known, json.dumps({"version": version, "plays": self._plays[media.id]}))
+        return self._plays[media.id]
 
     def moment_file(self, media: Media, folder: Path, start: float, end: float, form: str) -> Path:
         """A moment as a file: `form` is "mp4", "gif", or "jpg" for the picture at its start.

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from pipeline import estimate, finding, looking, matching
-from pipeline.chat import intent, quotes
+from pipeline.chat import endpoint, intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
 from pipeline.disk import hold, storage_errors
@@ -37,7 +38,7 @@ from pipeline.media import folder as folders
 from pipeline.media.catalogue import Catalogue
 from pipeline.playing import Playable, Player
 from pipeline.readings import BROKE_OFF, Reading, Readings
-from pipeline.search import embeddings, late, moments, rerank, vectors
+from pipeline.search import embeddings, late, moments, rerank, stores, vectors
 from pipeline.search.index import Folders, Index
 from pipeline.search.moments import Fusion
 from pipeline.settings import Settings
@@ -268,15 +269,21 @@ class Pipeline:
     def warm(self) -> None:
         """Load what questions need, in the background, so that the first one need not wait. Returns at once."""
         with self._opening:
-            if self._warming is None and self.settings.text_embedding_kind == "local":
+            if self._warming is None:
                 self._warming = threading.Thread(target=self._warm, daemon=True, name="warming")
                 self._warming.start()
 
     def _warm(self) -> None:
         try:
-            embeddings.text_embedding(self.settings).get_query_embedding("warm")
+            embedding = embeddings.text_embedding(self.settings)
+            if self.settings.text_embedding_kind == "local":
+                embedding.get_query_embedding("warm")
         except PipelineError as error:  # the first question says it
             log.warning("The text embedding was not loaded: %s", error)
+        stores.load(self.settings)
+        intent.read("Which colour has the leaf?")
+        if self.settings.vllm_base_url:
+            endpoint.load()
 
     def find(
         self,
@@ -418,9 +425,20 @@ class Pipeline:
 
         crowded = self._is_crowded()
         jpeg = added.to_jpeg(picture, self.settings.limits) if picture is not None else None
-        meant = None if jpeg else decide.decide(self.settings, question, follows=bool(history))
-        evidence = self.find(question, media_ids, history, limit, at, meant=meant, picture=jpeg)
+        ruled = None if jpeg else intent.read(question, follows=bool(history))
+        self.warm()
+        self._warmed()  # else what is loaded meanwhile would take the model's time to decide
+        deciding = ThreadPoolExecutor(1, "deciding")
+        decided = deciding.submit(
+            lambda: None if jpeg else decide.decide(self.settings, question, follows=bool(history))
+        )
+        deciding.shutdown(wait=False)
+        # What the rules see is shown while the model is asked: it seldom sees anything else.
+        evidence = self.find(question, media_ids, history, limit, at, meant=ruled, picture=jpeg)
         found(evidence)
+        if (meant := decided.result()) != ruled:
+            evidence = self.find(question, media_ids, history, limit, at, meant=meant)
+            found(evidence)
         seconds = 0.0 if crowded else looking.SECONDS
         evidence = looking.look_closer(
             evidence, self.get, lambda media_id: self.settings.data_dir / media_id, self.settings, seconds
@@ -504,11 +522,15 @@ class Pipeline:
                 self._index.close()
                 self._index = None
 
-    def _opened(self) -> Index:
+    def _warmed(self) -> None:
+        """Return once nothing is loaded beside: two threads that import one large library can trip over each other."""
         with self._opening:
             warming = self._warming
-        if warming:  # two threads that import the same large libraries can trip over one another
+        if warming:
             warming.join()
+
+    def _opened(self) -> Index:
+        self._warmed()
         with self._opening:
             if self._index is None:
                 self._index = Index(self.settings)

@@ -55,6 +55,7 @@ class ChatServer:
     closing: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)  # set when a client left in mid-answer
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0  # that were opened to it
     base_url: str = ""
 
     @property
@@ -99,6 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: ChatServer
     asked: Request  # what is being answered
+
+    def setup(self) -> None:
+        self.state.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         self._record({})
@@ -252,6 +257,11 @@ def _hang_up(handler: _Handler) -> None:
     handler.close_connection = True
 
 
+def _hang_up_once(handler: _Handler) -> None:
+    handler.state.behaviour = "answer"
+    handler.close_connection = True
+
+
 def _fail_once(handler: _Handler) -> None:
     handler.state.behaviour = "answer"
     handler.document(503, {"error": {"message": "warming up"}})
@@ -328,6 +338,7 @@ BEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
     "html": _html,
     "redirect": _redirect,
     "document": lambda handler: handler.document(200, {"error": {"message": "streaming is switched off"}}),
+    "hangs up once": _hang_up_once,  # as a server does that has just grown tired of an idle connection
     "fails once": _fail_once,
     "busy once": _busy_once,  # 429 without a Retry-After
     "echo key": _echo_key,

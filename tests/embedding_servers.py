@@ -28,6 +28,7 @@ class EmbeddingServer:
         self.dimension = dimension
         self.faults: list[str] = []
         self.requests = 0
+        self.connections = 0  # that were opened to it
         self.inputs: list[str] = []  # of requests that were answered well
         self.keys: list[str] = []
         self.url = ""
@@ -69,6 +70,10 @@ def bag_of_words(text: str, dimension: int) -> list[float]:
 class _Handler(BaseHTTPRequestHandler):
     server_state: EmbeddingServer
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        self.server_state.connections += 1
+        super().setup()
 
     def do_POST(self) -> None:
         state = self.server_state

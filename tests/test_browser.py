@@ -134,6 +134,18 @@ def test_nothing_moves_or_is_lost_while_words_stream(page, model):
     expect(evidence).to_be_in_viewport()
 
 
+def test_what_was_found_shows_before_the_model_says_a_word(page, model):
+    model.behaviour, model.only = "waits", ""  # nor what kind of question it is
+    answer = ask(page, "What about volcanoes?")
+    expect(answer.get_by_test_id("stImageLink").first).to_be_visible()
+    expect(answer.get_by_text("Evidence: ")).to_be_visible()
+    expect(page.locator(".st-key-timeline .lane a").last).to_be_visible()
+    expect(answer).to_contain_text("Writing…")
+    assert not model.gate.is_set()
+    model.gate.set()
+    expect(answer).to_contain_text("Answered by")
+
+
 def test_an_answer_is_stopped_asked_again_reworded_and_copied(page, model):
     model.behaviour, model.only = "gated", "Question: "
     stopped = ask(page, WHOLE)

@@ -31,7 +31,7 @@ from pipeline.chat.reply import Reply
 from pipeline.doctor import check_all
 from pipeline.errors import AnswerError, EmbeddingError, LibraryError, ModelError, PipelineError
 from pipeline.settings import Settings
-from pipeline.types import Media
+from pipeline.types import Evidence, Media
 from pipeline.workflow import Pipeline
 
 KEY = "sk-canary-5f2b81c6e0"  # every key of every test here
@@ -311,6 +311,20 @@ LATE = next(at for at, text in CUES if "violet walrus" in text)
 
 def ask(talk: Told) -> Reply:
     return talk.library.ask("Does the violet walrus sleep?", [talk.media.id])
+
+
+def test_what_was_found_is_told_while_the_model_still_says_what_is_asked(talk, model):
+    model.behaviour = "waits"  # not a word before the gate opens
+    told = []
+
+    def found(evidence: Evidence) -> None:
+        told.append((evidence, model.gate.is_set()))
+        model.gate.set()
+
+    talk.library.ask("Does the violet walrus sleep?", [talk.media.id], found=found)
+    evidence, answered = told[0]
+    assert evidence.moments[0].start <= LATE < evidence.moments[0].end
+    assert not answered
 
 
 def test_the_model_is_sent_the_evidence_in_the_order_of_the_video_and_its_best_frame(talk, model):

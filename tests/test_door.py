@@ -313,6 +313,8 @@ def test_only_who_is_logged_in_and_welcome_uploads_and_is_given_pictures():
         assert upload(headers=logged_in_as(email="me@example.org", email_verified=unverified)).status_code == 401
     assert one.get("/media/x.jpg").status_code == one.get("/_stcore/metrics").status_code == 401
     assert one.get("/media/x.jpg", headers=welcome).status_code == 200
+    assert one.get("/library/" + "0" * 32).status_code == 401
+    assert one.get("/library/" + "0" * 32, headers=welcome).status_code == 200
     assert upload(headers={"Cookie": "_streamlit_user=" + welcome["Cookie"][20:].lower()}).status_code == 401
 
 
@@ -349,7 +351,7 @@ def test_a_stranger_reaches_nothing_on_a_running_server(tmp_path: Path):
         assert status(f"{server.address}/_stcore/health") == 200
         for path in ("/", LINK, "/_stcore/host-config", "/_stcore/metrics", "/_stcore/script-health-check",
                      "/_stcore/agent/openapi.json", "/_stcore/bidi-components/x", "/component/x", "/media/x.mp4",
-                     "/static/index.html", "/app/static/x", "/app.py", "/../app.py"):  # fmt: skip
+                     "/library/x", "/static/index.html", "/app/static/x", "/app.py", "/../app.py"):  # fmt: skip
             assert status(server.address + path) == 401, path
         assert status(f"{server.address}/_stcore/upload_file/a/b", "PUT") == 401
         assert not shakes_hands(server.address)

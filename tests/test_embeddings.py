@@ -254,6 +254,12 @@ class TestServices:
         with pytest.raises(EmbeddingError, match=r"127\.0\.0\.1:1/v1 cannot be reached"):
             text_embedding(settings, ignore).get_query_embedding("hello")
 
+    def test_its_connection_stays_open_from_one_question_to_the_next(self, service):
+        server, settings = service
+        for question in ("hello", "and then?"):
+            text_embedding(settings).get_query_embedding(question)
+        assert (server.requests, server.connections) == (2, 1)
+
     def test_no_key_is_asked_for_where_none_is_set(self, server):
         settings = Settings(embedding_base_url=f"{server.url}/v1", embedding_model="m")
         text_embedding(settings).get_query_embedding("hello")

@@ -15,6 +15,7 @@ from chat_server import ChatServer, chat_server, free_port
 from conftest import SUBTITLES, read_here
 from streamlit.testing.v1 import AppTest
 
+from pipeline import looking
 from pipeline.chat import exchange
 from pipeline.media import folder as folders
 from pipeline.types import Chapter
@@ -399,6 +400,31 @@ def answered(library: Pipeline, page: AppTest, model: ChatServer) -> AppTest:
     page.query_params["video"] = library.list()[0][0].id
     library.close()
     return page.run()
+
+
+def test_what_was_found_is_on_the_page_before_it_is_looked_at_closer_and_the_model_is_asked(
+    answered, model, monkeypatch
+):
+    found, shown = threading.Event(), threading.Event()
+    look_closer = looking.look_closer
+
+    def looked_at(*given: object) -> object:
+        found.set()
+        assert shown.wait(60)
+        return look_closer(*given)
+
+    monkeypatch.setattr(looking, "look_closer", looked_at)
+    answered.chat_input[0].set_value("Which pigment swallows red light?").run()
+    assert found.wait(60)
+    answered.run()
+    assert not [one for one in model.chats if "Question: " in one.text and "<evidence>" in one.text]
+    assert "Writing…" in said(answered, 1)
+    assert answered.image
+    assert [one for one in answered.get("html") if "where the question matched" in one.proto.body]  # the timeline
+    assert any(one.label.startswith("Evidence: ") for one in answered.expander)
+    shown.set()
+    settle(answered)
+    assert "The leaf is green" in said(answered, 1)
 
 
 def test_a_time_that_is_not_in_the_evidence_is_marked_and_leads_there_all_the_same(answered, model):

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,22 +121,3 @@ def test_what_the_readme_promises_has_the_tests_that_it_names():
     for file, test in named:
         text = (ROOT / "tests" / file).read_text()
         assert re.search(rf"^ *(?:def|class) {test or 'test_'}", text, re.MULTILINE), f"{file}::{test}"
-
-
-def test_a_page_draws_before_any_heavy_library_is_imported(_read_once, tmp_path):
-    heavy = {*HEAVY, "llama_index", "pandas", "pyarrow", "altair", "numba"} - {"charset_normalizer"}
-    code = (
-        "import sys; from streamlit.testing.v1 import AppTest; from pipeline.workflow import Pipeline\n"
-        "Pipeline.warm = lambda app: None  # what a page starts once it is drawn\n"
-        "for video in sys.argv[1:]:\n"
-        "    page = AppTest.from_file('app.py', default_timeout=60)\n"
-        "    page.query_params.update({'video': video} if video else {})\n"
-        "    assert not page.run().exception and (page.chat_input if video else page.text_input)\n"
-        f"print(sorted({heavy} & set(sys.modules)))"
-    )
-    data = shutil.copytree(_read_once, tmp_path / "data")
-    media_id = next(data.glob("*/media.json")).parent.name
-    done = subprocess.run(
-        [sys.executable, "-c", code, "", media_id], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -1,6 +1,7 @@
 """Answers from an endpoint: words as they come, and a clear line for everything that can go wrong."""
 
 import dataclasses
+import math
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from pipeline.chat import vision
 from pipeline.chat.call import Deadlines
 from pipeline.chat.reply import Reply
+from pipeline.chat.short import complete
 from pipeline.errors import AnswerError
 from pipeline.settings import Settings
 from pipeline.types import Evidence, Frame, Moment, Passage, Turn
@@ -104,6 +106,32 @@ def test_nothing_is_sent_before_the_reply_is_read(ask) -> None:
         assert server.requests == []
 
 
+def test_one_connection_carries_one_question_after_another_and_what_else_is_asked(ask, settings) -> None:
+    with chat_server(key=KEY) as server:
+        for _ in range(3):
+            assert "".join(ask(server)) == "The diagram shows two encoders [0:05]."
+        assert complete(settings_for(settings, server), [{"role": "user", "content": "Say yes."}], 5)
+        assert (len(server.chats), server.connections) == (4, 1)
+
+
+def test_a_connection_that_was_cut_is_not_used_again(ask) -> None:
+    with chat_server("gated") as server:
+        stopped = ask(server)
+        assert next(iter(stopped)) == "The"
+        stopped.stop()
+        server.behaviour = "answer"
+        assert "".join(ask(server)) == "The diagram shows two encoders [0:05]."
+        assert server.connections == 2
+
+
+def test_an_open_connection_that_the_server_hung_up_costs_nothing(ask) -> None:
+    with chat_server() as server:
+        list(ask(server))
+        server.behaviour = "hangs up once"
+        assert "".join(ask(server, Deadlines(pause=math.inf)))  # so long a pause: else there would be no second try
+        assert server.connections == 2
+
+
 def test_an_answer_cut_off_at_its_length_says_so(ask) -> None:
     with chat_server("cut off") as server:
         reply = ask(server)
@@ -150,7 +178,7 @@ WORDLESS = {
 
 
 def test_every_misbehaviour_has_its_test() -> None:
-    fine = {"answer", "gated", "waits", "cut off", "thinks", "fails once", "busy once", "chatter"}
+    fine = {"answer", "gated", "waits", "cut off", "thinks", "fails once", "busy once", "chatter", "hangs up once"}
     assert set(BEHAVIOURS) == fine | set(MIDWAY) | set(WORDLESS)
 
 

@@ -5,6 +5,7 @@ A question reaches them without its manners and its question mark, with ‹ › 
 """
 
 import re
+from functools import cached_property
 
 # -- what the rules are made of
 
@@ -35,8 +36,28 @@ _HERE = r"(?:right )?(?:now|here|at the moment|currently|at this (?:very )?(?:mo
 _ON_SCREEN = r"on (?:the |my |this )?screen"
 
 
-def _any(*rules: str) -> re.Pattern[str]:
-    return re.compile("|".join(rules), re.IGNORECASE)
+class Cue:
+    """A pattern in capital or small letters, compiled when it is first asked: all of them take a tenth of a second."""
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(self._rule, re.IGNORECASE)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        return self.pattern.search(text)
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        return self.pattern.fullmatch(text)
+
+    def sub(self, by: str, text: str, count: int = 0) -> str:
+        return self.pattern.sub(by, text, count=count)
+
+
+def _any(*rules: str) -> Cue:
+    return Cue("|".join(rules))
 
 
 # -- kinds with a subject; a rule is the whole question but "in the video", and names in it what to search for: `about`,
@@ -83,7 +104,7 @@ def _end(nth: str, turns: str, place: str) -> list[str]:
 
 
 RULES = {
-    kind: [re.compile(rule, re.IGNORECASE) for rule in rules]
+    kind: [Cue(rule) for rule in rules]
     for kind, rules in {
         "after": [*_order("after"), r"what (?:\w+ )?follow(?:s|ed) (?!from|that|if|when|on\b)(?P<about>.+)"],
         "before": [*_order("before"), r"what (?:\w+ )?(?:preced(?:es|ed)|leads up to) (?P<about>.+)"],
@@ -208,9 +229,8 @@ _SPEECH = (
     r"|tell|show|cite|define|compare|argue|believe|claim|add|list|name|present|propose|report|use|work|cost|look)"
 )
 _DOER = rf"(?:it|{_WHO})"
-MOTION = re.compile(
+MOTION = _any(
     rf"\bhappen(?:s|ed|ing)?\b"
     rf"|\b{_DO} {_DOER} (?!(?:\w+ly |also |ever |actually )*{_SPEECH}\b)[a-z]+"
     rf"|\b{_BE} {_DOER} (?!(?:\w+ly )?{_SPEECH}e?(?:ing|ning)\b)\w+ing\b",
-    re.IGNORECASE,
 )

@@ -1,14 +1,17 @@
 """One OpenAI-compatible chat endpoint: requests out, words in. The only file that knows openai and httpx.
 
 Every fault becomes an AnswerError here: what happened, what to do next, and never a key. It knows messages,
-not evidence; deadlines and Stop come from the Line that its connections are given to.
+not evidence; deadlines and Stop come from the Line that its connections are given to. A connection stays open for the
+next request, whatever asks it.
 """
 
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,7 +29,17 @@ if TYPE_CHECKING:
 
 TEMPERATURE = 0.2
 LONGEST_RETRY_AFTER = 5.0  # s; who is asked to wait longer is told so instead
+KEPT_OPEN = 32  # connections to endpoints that nobody uses now, all together
+KEPT_FOR = 300.0  # s; most servers hang up earlier, which is seen before the next request
+TAIL = 0.5  # s, from the end of an answer to the end of what carries it; longer, and its connection is not kept
 CONTEXT_NAMES = ("max_model_len", "max_context_length", "context_length", "context_window")  # vLLM, Mistral, others
+
+
+def load() -> None:
+    """Import what a request takes."""
+    import openai.resources.chat  # noqa: F401
+
+    _certificates()
 
 
 class Refused(AnswerError):
@@ -61,32 +74,46 @@ class Endpoint:
 
     @contextmanager
     def client(self, line: Line) -> "Iterator[openai.OpenAI]":
-        """A client whose connections hang on the line. Raises AnswerError for a key or address no request can carry."""
+        """A client whose connection hangs on the line. Raises AnswerError for a key or address no request can carry."""
+        import openai
+
+        limits = self.deadlines
+        timeout = openai.Timeout(max(limits.first_word, limits.read), connect=limits.connect)
+        kept = _take(self.base_url, self.key) or self._connected()
+        kept.line = line
+        if kept.connection:
+            line.hold(kept.connection, is_old=True)
+        try:
+            yield kept.client.with_options(timeout=timeout)
+        finally:
+            _give_back(kept) if line.let_go() else kept.client.close()
+
+    def _connected(self) -> "_Kept":
+        """A client for one request at a time."""
         import httpx
         import openai
 
         if not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
             raise AnswerError("VLLM_API_KEY holds a blank or a character that no key has. Copy the key again.")
+        hooks = {"request": [lambda request: request.extensions.update(trace=trace)]}
+        try:
+            web = httpx.Client(
+                follow_redirects=False,
+                event_hooks=hooks,
+                verify=_certificates(),
+                limits=httpx.Limits(max_connections=1, keepalive_expiry=KEPT_FOR),
+            )
+            client = openai.OpenAI(base_url=self.base_url, api_key=self.key or "EMPTY", http_client=web, max_retries=0)
+        except httpx.InvalidURL as error:
+            raise AnswerError(f"VLLM_BASE_URL is no web address: {self._plain(str(error))}. Correct it.") from error
+        kept = _Kept(self.base_url, self.key, client)
 
         def trace(event: str, info: dict) -> None:
             if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-                line.hold(info["return_value"].get_extra_info("socket"))
+                kept.connection = info["return_value"].get_extra_info("socket")
+                kept.line.hold(kept.connection)
 
-        def hang_up_on_cut(request: httpx.Request) -> None:
-            request.extensions["trace"] = trace
-
-        limits = self.deadlines
-        timeout = httpx.Timeout(max(limits.first_word, limits.read), connect=limits.connect)
-        hooks = {"request": [hang_up_on_cut]}
-        try:
-            web = httpx.Client(timeout=timeout, follow_redirects=False, event_hooks=hooks, verify=_certificates())
-            client = openai.OpenAI(
-                base_url=self.base_url, api_key=self.key or "EMPTY", http_client=web, timeout=timeout, max_retries=0
-            )
-        except httpx.InvalidURL as error:
-            raise AnswerError(f"VLLM_BASE_URL is no web address: {self._plain(str(error))}. Correct it.") from error
-        with client:
-            yield client
+        return kept
 
     def models(self, client: "openai.OpenAI", line: Line) -> tuple[tuple[str, ...], int | None]:
         """(names served, context length in tokens of our model); empty and None where it does not say.
@@ -152,6 +179,7 @@ class Endpoint:
                     say("")
                 finish = getattr(choices[0], "finish_reason", None)
                 if finish:
+                    _hear_out(stream)
                     break
         if finish in ("error", "abort", "content_filter"):
             raise self._failed(f"the answer was ended with {finish!r}")
@@ -177,6 +205,8 @@ class Endpoint:
         except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError) as error:
             asked = error.response.headers.get("retry-after", "") if isinstance(error, openai.APIStatusError) else ""
             pause = float(asked) if asked.isdecimal() else self.deadlines.pause
+            if line.is_old and isinstance(error, openai.APIConnectionError):
+                pause = 0.0  # the server hung up on what was open in this very moment
             if pause > LONGEST_RETRY_AFTER or line.is_cut.wait(pause):
                 raise
         return request()
@@ -245,6 +275,57 @@ class Endpoint:
     def _shown(self, error: Exception) -> Exception | None:
         """The cause to keep for a traceback, unless it would show a secret there."""
         return None if any(secret in str(error) for secret in self._secrets) else error
+
+
+@dataclass
+class _Kept:
+    """A client and the connection that it has, for one request at a time."""
+
+    base_url: str
+    key: str
+    client: "openai.OpenAI"
+    connection: socket.socket | None = None
+    line: Line | None = None  # of the request that uses it, or used it last
+
+
+_idle: list[_Kept] = []  # the one used last at the end
+_idle_lock = threading.Lock()
+
+
+def _take(base_url: str, key: str) -> _Kept | None:
+    with _idle_lock:
+        for kept in reversed(_idle):
+            if (kept.base_url, kept.key) == (base_url, key):
+                _idle.remove(kept)
+                return kept
+    return None
+
+
+def _give_back(kept: _Kept) -> None:
+    with _idle_lock:
+        _idle.append(kept)
+        over = _idle.pop(0) if len(_idle) > KEPT_OPEN else None
+    if over:
+        over.client.close()
+
+
+def _hear_out(stream: "openai.Stream[Any]") -> None:
+    """Read what comes after the last word: else its connection could not be used again."""
+    connection = stream.response.extensions["network_stream"].get_extra_info("socket")
+    late = threading.Timer(TAIL, _shut, (connection,))
+    late.daemon = True
+    late.start()
+    try:
+        with suppress(Exception):  # the answer is whole, whatever comes of its connection
+            for _ in stream.response.stream:
+                pass
+    finally:
+        late.cancel()
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 @cache  # a client that is given none reads them from the disk, which takes longer than all else it does

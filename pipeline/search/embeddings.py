@@ -27,6 +27,7 @@ MISTRAL_MODEL = "mistral-embed"
 MISTRAL_DIMENSION = 1024
 TEXTS_A_BATCH = 32
 CHARACTERS_A_BATCH = 40_000  # Mistral takes 16,384 tokens a request; English has about 4 characters a token
+KEPT_OPEN = 300.0  # s that a connection to a service stays open, unused
 
 
 def text_embedding(settings: Settings, wait: Callable[[float], None] = time.sleep) -> "BaseEmbedding":
@@ -83,6 +84,7 @@ def _local() -> "BaseEmbedding":
     return LocalEmbedding(model_name="all-MiniLM-L6-v2", embed_batch_size=LOCAL_TEXTS_A_BATCH)
 
 
+@lru_cache(maxsize=4)  # its connection stays open from one question to the next
 def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding":
     import httpx2  # what mistralai speaks through, and whose errors it lets out
     from llama_index.embeddings.mistralai import MistralAIEmbedding
@@ -120,7 +122,11 @@ def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbeddin
     )
     server = settings.mistral_base_url.rstrip("/").removesuffix("/v1")
     # A redirect would carry the key along.
-    web = httpx2.Client(follow_redirects=False, event_hooks={"response": [hold_line]})
+    web = httpx2.Client(
+        follow_redirects=False,
+        event_hooks={"response": [hold_line]},
+        limits=httpx2.Limits(keepalive_expiry=KEPT_OPEN),
+    )
     client = Mistral(
         api_key=settings.mistral_api_key, server_url=server or None, client=web, timeout_ms=int(1000 * ONE_TRY)
     )
@@ -128,7 +134,9 @@ def _mistral(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbeddin
     return embedding
 
 
+@lru_cache(maxsize=4)
 def _openai(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding":
+    import httpx
     import openai
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.bridge.pydantic import PrivateAttr
@@ -160,6 +168,7 @@ def _openai(settings: Settings, wait: Callable[[float], None]) -> "BaseEmbedding
         http_client=openai.DefaultHttpxClient(
             follow_redirects=False,  # a redirect would carry the key along
             event_hooks={"response": [hold_line]},
+            limits=httpx.Limits(keepalive_expiry=KEPT_OPEN),
         ),
     )
 

@@ -86,6 +86,15 @@ def text_kind(language: str) -> str:
     return special.get(language) or (f"text_{STEMMERS[language]}" if language in STEMMERS else UNKNOWN)
 
 
+def load(settings: Settings) -> None:
+    """Import what opening takes, and open nothing: who only looks at the page keeps the index from nobody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # milvus-lite imports pkg_resources
+        importlib.import_module("llama_index.vector_stores.milvus")
+        if not settings.milvus_uri:
+            importlib.import_module("milvus_lite")
+
+
 def open_stores(settings: Settings, text_name: str, image_name: str) -> "Stores":
     """Connect to Milvus Lite in the data folder, or to the server that MILVUS_URI names.
 

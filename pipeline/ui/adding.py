@@ -52,12 +52,17 @@ def pasted(app: Pipeline, given: str) -> None:
 def plan(app: Pipeline, sources: Sequence[Path], key: str) -> None:
     """What reading will take, and the button that begins. A file that cannot be read keeps no other from it."""
     estimates: dict[Path, Estimate] = {}
+    errors: list[PipelineError] = []
     with st.spinner("Looking at the files…", show_time=len(sources) > SHOWN):
         for source in sources:
             try:
                 estimates[source] = app.estimate(source)
             except PipelineError as error:
-                failed(error)
+                errors.append(error)
+    for error in errors[:SHOWN]:
+        failed(error)
+    if len(errors) > SHOWN:
+        st.caption(f"and {len(errors) - SHOWN} more that cannot be read")
     if not estimates:
         return
     with st.container(border=True, key=key):

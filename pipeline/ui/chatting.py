@@ -22,8 +22,9 @@ from pipeline.ui.evidence import pictures, show_evidence, what_the_model_saw
 from pipeline.ui.page import Open, failed, here, link, noun, stands_at, told
 from pipeline.workflow import Pipeline
 
-DRAWN = 5  # questions with their answers, of a long conversation
+DRAWN, EARLIER = 5, 20  # questions with their answers, of a long conversation; what each click adds
 BEAT = 0.2  # s between two looks at an answer that arrives
+DRAWN_PLACES = "drawn-places"  # in the session: the evidence of the last answer that the page shows
 ASKER, ANSWERER = ":material/person:", ":material/smart_display:"
 PICTURES = ["png", "jpg", "jpeg", "webp"]
 FINISHES = {
@@ -57,6 +58,7 @@ def chat(app: Pipeline, open: Open) -> None:
             opening(app, open, talk)
         # The last one may end, or another begin, while this is drawn: one look at them, and all is drawn from it.
         exchanges = talk.exchanges
+        st.session_state[DRAWN_PLACES] = places(exchanges[-1].evidence) if exchanges else ()
         before = earlier(open, len(exchanges))
         for number, exchange in enumerate(exchanges[before:], before):
             last = number == len(exchanges) - 1
@@ -72,22 +74,23 @@ def chat(app: Pipeline, open: Open) -> None:
                 if exchange.ended:
                     answer(app, open, talk, exchange, number, titles, last)
                 else:
-                    arriving(app, open, talk, titles)
+                    arriving(app, open, talk)
+                    what_was_found(app, open, exchange, number, titles)
 
 
 def earlier(open: Open, count: int) -> int:
     """How many exchanges are left out until they are asked for: to draw an exchange takes as long as much else."""
-    before = max(0, count - DRAWN)
-    if before and st.session_state.get("earlier") != open.key:
+    chat, drawn = st.session_state.get("earlier", ("", 0))
+    drawn = drawn if chat == open.key else DRAWN
+    if before := max(0, count - drawn):
         st.button(
-            f"Show {before} earlier",
+            f"Show {min(EARLIER, before)} earlier",
             icon=":material/history:",
             key="earlier-questions",
             type="tertiary",
-            on_click=lambda: st.session_state.update(earlier=open.key),
+            on_click=lambda: st.session_state.update(earlier=(open.key, drawn + EARLIER)),
         )
-        return before
-    return 0
+    return before
 
 
 def last_evidence(app: Pipeline, open: Open) -> Evidence | None:
@@ -168,21 +171,32 @@ def edit_form(talk: Talk, number: int, exchange: Exchange) -> None:
 
 
 @st.fragment(run_every=BEAT)
-def arriving(app: Pipeline, open: Open, talk: Talk, titles: Mapping[str, str]) -> None:
+def arriving(app: Pipeline, open: Open, talk: Talk) -> None:
     """The answer that is being given. A fragment of its own: nothing else is drawn while words stream."""
     exchange = talk.exchanges[-1] if talk.exchanges else None
     if exchange is None or exchange.ended:
         st.rerun(scope="app")
-    if exchange.evidence and st.session_state.get("seen") != (open.key, exchange.asked):
-        st.session_state.seen = (open.key, exchange.asked)
-        st.rerun(scope="app")  # once: the timeline shows what was found while the answer is written
+    if places(exchange.evidence) != st.session_state.get(DRAWN_PLACES, ()):
+        st.rerun(scope="app")  # once: what was found, and the timeline, show before the first word
     if exchange.text:
         not_near(exchange)
         st.markdown(answer_text(open, exchange) + " ▍")
     else:
         where = "all videos" if open.library else f"the {noun(open.asked)}"
-        st.markdown(f":gray[{'Writing…' if exchange.answered_by else f'Looking through {where}…'}]")
+        st.markdown(f":gray[{'Writing…' if exchange.evidence else f'Looking through {where}…'}]")
     st.button("Stop", icon=":material/stop_circle:", key="stop", type="tertiary", on_click=talk.stop)
+
+
+def what_was_found(app: Pipeline, open: Open, exchange: Exchange, number: int, titles: Mapping[str, str]) -> None:
+    """Before the first word, and while words arrive: drawn once, outside of what is drawn again and again."""
+    if exchange.evidence:
+        pictures(app, open, exchange.evidence, titles)
+        show_evidence(app, open, exchange.evidence, titles, number)
+
+
+def places(evidence: Evidence | None) -> tuple:
+    """What tells one evidence from another on the page; looking closer changes its pictures alone."""
+    return tuple((one.media, one.start, one.end) for one in evidence.moments) if evidence else ()
 
 
 def answer(

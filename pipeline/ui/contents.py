@@ -18,6 +18,7 @@ from pipeline.workflow import Pipeline
 
 LINES = 300  # of a transcript, on one page
 SHEET = 48  # pictures on one page
+COVERS = 24  # videos on one page
 WIDTH = 150  # pixels, of a picture at least
 
 
@@ -42,9 +43,14 @@ def chapters(app: Pipeline, media: Media) -> None:
         else:
             st.caption("No chapters were made.")
         return
-    with st.container(key="panel", height=400, border=False), st.container(key="follow-chapters", gap="xxsmall"):
-        for chapter in media.chapters:
-            st.markdown(f"{time(media, chapter.start)} {neutralise(chapter.title)}")
+    shown = page_of(media.chapters, LINES, f"chapters-{media.id}", stands_at(media))
+    listing("follow-chapters", [f"{time(media, one.start)} {neutralise(one.title)}" for one in shown])
+
+
+def listing(key: str, lines: Sequence[str]) -> None:
+    """Lines below one another, in one piece: to draw each alone takes a hundred times as long."""
+    with st.container(key="panel", height=400, border=False), st.container(key=key):
+        st.markdown("\n\n".join(lines))
 
 
 def transcript(app: Pipeline, media: Media) -> None:
@@ -63,16 +69,25 @@ def transcript(app: Pipeline, media: Media) -> None:
     )
     with bar.popover("Download", icon=":material/download:"):
         downloads(app, media)
-    found = matching(said, wanted)
+    found = sought(media, said, wanted)
     if wanted and not found:
         st.caption(f"No sentence holds “{neutralise(wanted)}”.")
         return
     if wanted:
         st.caption(f"{len(found)} of {len(said)} sentences")
     lines = page_of(found, LINES, f"lines-{media.id}-{wanted}", stands_at(media))
-    with st.container(key="panel", height=400, border=False), st.container(key="follow-lines", gap="xxsmall"):
-        for one in lines:
-            st.markdown(f"{time(media, one.start)} {marked(' '.join(one.text.split()), roots(wanted))}")
+    asked = roots(wanted)
+    listing("follow-lines", [f"{time(media, one.start)} {marked(' '.join(one.text.split()), asked)}" for one in lines])
+
+
+def sought(media: Media, said: Sequence[Passage], wanted: str) -> Sequence[Passage]:
+    """What matches, looked for once: the page is drawn again for many other reasons."""
+    if not wanted.strip():
+        return said
+    last = st.session_state.get("sought")
+    if not last or last[0] is not media or last[1] != wanted:
+        last = st.session_state["sought"] = (media, wanted, matching(said, wanted))
+    return last[2]
 
 
 def matching(said: Sequence[Passage], wanted: str) -> list[Passage]:
@@ -83,11 +98,11 @@ def matching(said: Sequence[Passage], wanted: str) -> list[Passage]:
     return [one for one in said if typed in " ".join(one.text.lower().split()) or (asked and asked <= roots(one.text))]
 
 
-def page_of(items: Sequence, size: int, key: str, at: float) -> Sequence:
+def page_of(items: Sequence, size: int, key: str, at: float | None = None) -> Sequence:
     """One page of the items; at first the one that holds the time `at`."""
     if len(items) <= size:
         return items
-    here = next((n for n, one in enumerate(items) if one.end > at), 0)
+    here = 0 if at is None else next((n for n, one in enumerate(items) if one.end > at), 0)
     pages = -(-len(items) // size)
     number = st.pagination(pages, default=here // size + 1, key=key)
     return items[(number - 1) * size : number * size]
@@ -160,8 +175,9 @@ def picture(app: Pipeline, media_id: str, frame: Frame, link_to: str, title: str
 
 def covers(app: Pipeline) -> None:
     """Every video that is asked, where none plays yet."""
+    shown = page_of(app.list()[0], COVERS, "covers-page")
     with st.grid(min_column_width=160, key="covers"):
-        for media in app.list()[0]:
+        for media in shown:
             with st.container(gap="xxsmall"):
                 cover(app, media, link_to=address(0.0, media.id) if noun(media) == "video" else None)
                 title = neutralise(media.title) if media.frames else link(0.0, media.id, words=neutralise(media.title))

@@ -11,6 +11,8 @@ from pipeline.ui.reading import reading_of
 from pipeline.workflow import Pipeline
 
 FEW = 5  # a shorter list needs no search
+FIRST, MORE = 12, 24  # of the list, that are drawn; what each click adds
+PROBLEMS = 3  # folders that cannot be read, that are named
 
 
 def library(app: Pipeline, open: Open) -> None:
@@ -40,11 +42,25 @@ def library(app: Pipeline, open: Open) -> None:
     shown = [one for one in listed if all(word in one.title.lower() for word in wanted.lower().split())]
     if wanted and not shown:
         st.caption(f"No title holds “{neutralise(wanted)}”.")
+    many = st.session_state.get("listed", FIRST)
+    opened = open.asked.id if open.asked else ""
+    first = [one for number, one in enumerate(shown) if number < many or one.id == opened]
     with st.container(key="library", gap="xsmall"):
-        for one in shown:
-            card(app, one, opened=open.asked is not None and one.id == open.asked.id)
-    for problem in problems:
+        for one in first:
+            card(app, one, opened=one.id == opened)
+    if len(shown) > many:
+        st.button(
+            f"Show more of {len(shown)}",
+            icon=":material/expand_more:",
+            key="more-videos",
+            type="tertiary",
+            width="stretch",
+            on_click=lambda: st.session_state.update(listed=many + MORE),
+        )
+    for problem in problems[:PROBLEMS]:
         st.warning(neutralise(problem), icon=":material/warning:")
+    if len(problems) > PROBLEMS:
+        st.caption(f"and {len(problems) - PROBLEMS} more that cannot be read")
 
 
 def card(app: Pipeline, media: Media, opened: bool) -> None:

@@ -26,6 +26,7 @@ STEPS = {
     "index": "Making it searchable",
 }
 BEAT = 1.0  # s between two looks
+ROWS, LINES = 20, 5  # readings that are drawn at a time, on the start page and beside the others
 
 
 def queue(app: Pipeline) -> None:
@@ -50,8 +51,18 @@ def rows(app: Pipeline, before: tuple) -> None:
         st.rerun(scope="app")
     if news(app) != before:
         st.rerun(scope="app")
-    for reading in list(app.readings.values()):
+    every = sorted(app.readings.values(), key=_matters)
+    for reading in every[:ROWS]:
         row(app, reading)
+    if len(every) > ROWS:
+        st.caption(f"and {len(every) - ROWS} more")
+
+
+def _matters(reading: Reading) -> int:
+    """The order where not all can be drawn: what is being read, what needs a person, what waits, what is done."""
+    if reading.done:
+        return 1 if reading.error or reading.cancelled else 3
+    return 2 if reading.queued else 0
 
 
 def key_of(reading: Reading) -> str:
@@ -176,7 +187,8 @@ def coming(app: Pipeline) -> list[Reading]:
 def lines(app: Pipeline, before: tuple) -> None:
     if news(app) != before:
         st.rerun(scope="app")
-    for one in coming(app):
+    every = sorted(coming(app), key=_matters)
+    for one in every[:LINES]:
         if one.error:
             far = "not read"
         else:
@@ -190,3 +202,5 @@ def lines(app: Pipeline, before: tuple) -> None:
             on_click=choose,
             args=(None,),
         )
+    if len(every) > LINES:
+        st.caption(f"and {len(every) - LINES} more")

@@ -8,11 +8,14 @@ Runs alternate, and medians are told. LIBRARY is a data folder that has read som
 """
 
 import argparse
+import contextlib
+import os
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ONE_LINE = "__import__('streamlit').text_input('Path')\n"
-ALLOWED = {"start": 1.3, "open": 1.5}  # times the page of one line; times the page's own redraw
 
 
 def main() -> None:
@@ -38,6 +40,8 @@ def main() -> None:
         if args.data:
             shutil.copytree(args.data, library)
         starts(Path(folder), library if args.data else None, args.runs)
+        if args.data:
+            drawings(library, args.runs)
 
 
 # -- until it can be used
@@ -83,6 +87,55 @@ def start(browser: "Browser", server: Server, address: str, first: str) -> tuple
     finally:
         server.stop()
         context.close()
+
+
+# -- drawing
+
+
+def drawings(library: Path, runs: int) -> None:
+    """CPU time of the script, on the page alone: the browser, and what a page loads once it is drawn, are left out."""
+    os.environ |= {"DATA_DIR": str(library), "MEDIA_ROOTS": "/"}
+    from streamlit.testing.v1 import AppTest
+
+    from pipeline.ui import screen
+    from pipeline.workflow import Pipeline
+
+    Pipeline.warm = lambda app: None
+    taken: list[float] = []
+    turn = screen.in_turn
+
+    @contextlib.contextmanager
+    def timed() -> Iterator[None]:
+        begun = time.thread_time()
+        with turn():
+            yield
+        taken.append(1000 * (time.thread_time() - begun))
+
+    screen.in_turn = timed
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+
+    def draw(video: str) -> float:
+        page.query_params.clear()
+        page.query_params.update({"video": video} if video else {})
+        assert not page.run().exception
+        return taken[-1]
+
+    draw("")
+    every = [one.parent.name for one in sorted(library.glob("*/media.json"))]
+    first = [draw(video) for video in every]
+    times: dict[str, list[float]] = {"the start page, again": [], "a video, again": [], "a video, opened": []}
+    for _ in range(runs):
+        times["the start page, again"].append((draw(""), draw(""))[1])
+        for one, other in zip(every, [*every[1:], every[0]], strict=True):
+            draw(one)
+            times["a video, opened"].append(draw(other))
+            times["a video, again"].append(draw(other))
+    times |= {"a video, opened for the first time": first[1:], "the first video of all": first[:1]}
+    again = statistics.median(times["a video, again"])
+    print(f"\n{'drawing the page':36} {'CPU ms':>8} {'ratio':>6}")
+    for name, all_of_it in times.items():
+        middle = statistics.median(all_of_it)
+        print(f"{name:36} {middle:8.1f} {middle / again:6.2f}")
 
 
 if __name__ == "__main__":
