@@ -23,7 +23,7 @@ UNEVEN = [0.0, 0.3, 0.4, 1.0, 1.1, 2.9, 3.0, 5.2, 5.3, 5.4, 8.8, 9.0, 9.1, 12.4,
 
 def read(path: Path, folder: Path) -> Media:
     """The media as the library has it."""
-    frames, _ = video.read_frames(path, folder, 0.2, lambda done: None)
+    frames, _ = video.read_frames(path, folder, 0.2, lambda done: None, exact=True)
     facts = video.probe(path)
     return Media(video.identify(path), "film", str(path), "second", facts.length, "", tuple(frames))
 
