@@ -89,7 +89,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _read_once(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def read_once(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that has read the film. Nobody writes into it: see library."""
     data_dir = tmp_path_factory.mktemp("read") / "data"
     read_here(film, Settings(data_dir=data_dir))
@@ -99,9 +99,9 @@ def _read_once(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def library(_read_once: Path, settings: Settings) -> Iterator[Pipeline]:
+def library(read_once: Path, settings: Settings) -> Iterator[Pipeline]:
     """A library of one's own that has read the film."""
-    shutil.copytree(_read_once, settings.data_dir)
+    shutil.copytree(read_once, settings.data_dir)
     pipeline = build(settings)
     yield pipeline
     pipeline.close()

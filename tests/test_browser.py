@@ -50,10 +50,10 @@ def model(endpoint: ChatServer) -> Iterator[ChatServer]:
 
 
 @pytest.fixture(scope="module")
-def data(_read_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(read_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library with the film, in three chapters."""
     data = tmp_path_factory.mktemp("served") / "data"
-    shutil.copytree(_read_once, data)
+    shutil.copytree(read_once, data)
     folder = next(data.glob("*/media.json")).parent
     chapters = [Chapter(start, start + 8.0, f"About {start:g}") for start in (0.0, 8.0, 16.0)]
     folders.save(replace(folders.load(folder), chapters=tuple(chapters)), folder)

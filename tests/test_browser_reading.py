@@ -45,9 +45,9 @@ def model(endpoint: ChatServer) -> Iterator[ChatServer]:
 
 
 @pytest.fixture(scope="module")
-def address(_read_once: Path, endpoint, tmp_path_factory) -> Iterator[str]:
+def address(read_once: Path, endpoint, tmp_path_factory) -> Iterator[str]:
     data = tmp_path_factory.mktemp("served") / "data"
-    shutil.copytree(_read_once, data)
+    shutil.copytree(read_once, data)
     with serve(data, VLLM_BASE_URL=endpoint.base_url, CAPTIONS="on", SCREEN_TEXT="off") as address:
         yield address
 

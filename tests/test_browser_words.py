@@ -164,10 +164,10 @@ st.text("drawn")
 
 
 @pytest.fixture
-def hostile(_read_once: Path, tmp_path: Path, catcher: Catcher) -> Path:
+def hostile(read_once: Path, tmp_path: Path, catcher: Catcher) -> Path:
     """A library in which all that others write is markup: titles, chapters, words, captions, and a kept chat."""
     data = tmp_path / "data"
-    shutil.copytree(_read_once, data)
+    shutil.copytree(read_once, data)
     every = list(payloads(catcher.there).values())
     film = next(data.glob("*/media.json")).parent
     media = folders.load(film)

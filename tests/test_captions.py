@@ -71,16 +71,16 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def _read_once(slides: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def read_once(slides: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("captions") / "data"
     steps.read(slides, Settings(data_dir, frames_per_second=0.4, screen_text=False), False, lambda progress: None)
     return data_dir
 
 
 @pytest.fixture
-def named(_read_once: Path, settings: Settings, server: ChatServer) -> Settings:
+def named(read_once: Path, settings: Settings, server: ChatServer) -> Settings:
     """Captions are on, in a library that has read the slides without them."""
-    shutil.copytree(_read_once, settings.data_dir)
+    shutil.copytree(read_once, settings.data_dir)
     endpoint = {"vllm_base_url": server.base_url, "vllm_api_key": KEY, "captions": True}
     return dataclasses.replace(settings, frames_per_second=0.4, screen_text=False, **endpoint)
 

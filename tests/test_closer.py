@@ -23,7 +23,7 @@ UNEVEN = [0.0, 0.3, 0.4, 1.0, 1.1, 2.9, 3.0, 5.2, 5.3, 5.4, 8.8, 9.0, 9.1, 12.4,
 
 def read(path: Path, folder: Path) -> Media:
     """The media as the library has it."""
-    frames, _ = video.read_frames(path, folder, 0.2, lambda done: None)
+    frames, _ = video.read_frames(path, folder, 0.2, lambda done: None, exact=True)
     facts = video.probe(path)
     return Media(video.identify(path), "film", str(path), "second", facts.length, "", tuple(frames))
 
@@ -44,15 +44,15 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def _read_once(tmp_path_factory) -> tuple[Path, Media]:
+def read_once(tmp_path_factory) -> tuple[Path, Media]:
     folder = tmp_path_factory.mktemp("closer")
     return folder, read(make_film(folder / "a.mp4", seconds=24, **SMALL), folder / "media")
 
 
 @pytest.fixture
-def film(_read_once, tmp_path) -> tuple[Media, Path]:
+def film(read_once, tmp_path) -> tuple[Media, Path]:
     """24 s at 10 Hz, each picture another: a media and its folder, both of one's own."""
-    folder, media = _read_once
+    folder, media = read_once
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "media" / "frames").iterdir():
         os.utime(path)  # read after the file came here

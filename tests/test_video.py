@@ -11,7 +11,7 @@ from make_film import COLOURS, make_film, read_number
 from PIL import Image
 
 from pipeline.errors import SourceError, StorageError
-from pipeline.media import clips, container, video
+from pipeline.media import clips, container, sampling, video
 
 
 def read(path: Path, folder: Path, fps: float = 0.2, exact: bool = False):
@@ -93,6 +93,54 @@ def test_a_variable_frame_rate_keeps_every_time_true(tmp_path):
     for due in range(0, 17, 2):
         shown = max(time for time in UNEVEN if time <= due)
         assert any(frame.start == pytest.approx(shown, abs=0.001) for frame in frames)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_reading_that_broke_off_goes_on_to_the_same_end(exact, tmp_path):
+    film = make_film(tmp_path / "a.mp4", gop=35, start=3, sound=False)
+    frames, _ = read(film, tmp_path, 0.4, exact)
+    for kept in (1, len(frames) // 2, len(frames) - 1):
+        for frame in frames[kept:]:
+            (tmp_path / frame.image).unlink()
+        assert read(film, tmp_path, 0.4, exact)[0] == frames
+
+
+def decoded(monkeypatch) -> list[bool]:
+    """What the decoder is fed from now on: whether each packet is a keyframe."""
+    fed = []
+    decode = container.Decoder.decode
+
+    def told(self, packet, only_if_needed=False):
+        fed.extend([packet.is_keyframe] if packet is not None else [])
+        return decode(self, packet, only_if_needed)
+
+    monkeypatch.setattr(container.Decoder, "decode", told)
+    return fed
+
+
+def test_only_keyframes_are_decoded_where_each_slot_has_one(tmp_path, monkeypatch):
+    film = make_film(tmp_path / "a.mp4", gop=20, slides=[(0, "one")], codec_options={"x264-params": "bframes=3"})
+    fed = decoded(monkeypatch)
+    frames, _ = read(film, tmp_path)
+    assert [frame.start for frame in frames] == [0, 6, 10, 16]
+    assert fed.count(False) <= 3  # of 200, to tell how the film is turned
+    assert fed.count(True) <= 8
+
+
+def test_what_is_held_does_not_grow_with_the_film(tmp_path, monkeypatch):
+    most = {}
+    read_one = sampling.Sampler._read
+
+    def told(self):
+        read_one(self)
+        for name in ("held", "ready", "known", "keys", "cues", "sizes", "jumps"):
+            most[name] = max(most.get(name, 0), len(getattr(self, name)))
+
+    monkeypatch.setattr(sampling.Sampler, "_read", told)
+    for exact in (False, True):
+        film = make_film(tmp_path / "a.mp4", seconds=90, size=(96, 54), sound=False, gop=37)
+        read(film, tmp_path / f"{exact}", 0.2, exact)
+        assert max(most.values()) <= 10 * (5 + 5 + 3.7)  # of 900 pictures: two slots, and from a keyframe up to them
 
 
 def test_frames_follow_one_another_without_gaps_to_the_end(tmp_path):
@@ -261,7 +309,7 @@ def test_damage_within_is_passed_over_and_said(tmp_path):
     for at in range(len(content) // 4, len(content) // 2, 997):
         content[at : at + 8] = b"\x55" * 8
     film.write_bytes(content)
-    frames, notes = read(film, tmp_path)
+    frames, notes = read(film, tmp_path, 1, exact=True)  # what is not decoded cannot be seen to be damaged
     assert frames[-1].end == pytest.approx(20)
     assert any("damaged" in note for note in notes)
 

@@ -26,7 +26,7 @@ STILL, HEADER = 1 / 200, 50  # of a keyframe; bytes
 LATE = 0.1  # of the usual time between two
 RATIO = 1.3  # of two sizes, from which they differ
 # Jumps at every turn are none: a film that was encoded twice jumps at each keyframe of the first time.
-HABIT = 3, 4.0  # so many jumps in so many s; a jump still tells where it is
+HABIT = 3, 6.0  # so many jumps in so many s; a jump still tells where it is
 LARGER = 2  # times as large as these
 EXACT = 0.001  # s; Matroska rounds its time stamps by half as much
 
@@ -64,7 +64,7 @@ class Sampler:
         self.held: deque[Packet] = deque()  # read and not yet decoded; at most HELD
         self.ready: deque[VideoFrame] = deque()  # decoded and not yet passed
         self.known: list[float] = []  # s, of the pictures that were read and not yet passed, sorted
-        self.keys: list[float] = []  # s, of the keyframes among them
+        self.keys: list[tuple[float, bool]] = []  # (s, whether the scene may change there) of the keyframes among them
         self.cues: list[float] = []  # s, where the scene may change, sorted
         self.now = -inf  # s: every picture before it has been read
         self.end = -inf  # s, the end of the last picture that was read
@@ -133,8 +133,11 @@ class Sampler:
                 begin = (floor((due + EXACT) / step) + 1) * step
 
     def _due(self, begin: float, step: float) -> float | None:
-        """s, the picture to take of the slot of the first one from `begin` on: its first keyframe; where it has none,
-        what is shown in its middle. inf after the last picture; None where more must be read to tell."""
+        """s, the picture to take of the slot in which the first one from `begin` on lies: the keyframe at a cut, or
+        else the first; without any, what is shown in the middle.
+
+        inf after the last picture; None where more must be read to tell.
+        """
         at = bisect_left(self.known, begin - EXACT)
         if at == len(self.known):
             return inf if self.ended else None
@@ -142,15 +145,18 @@ class Sampler:
         if self.now <= first:
             return None
         slot = floor((first + EXACT) / step) * step
-        del self.keys[: bisect_left(self.keys, slot - EXACT)]
-        if self.keys and self.keys[0] < slot + step - EXACT:
-            return self.keys[0]
-        if self.now > slot + step or len(self.held) >= HELD:
-            middle = slot + step / 2
-            return (
-                middle if middle < self.since else self.known[bisect_right(self.known, max(first, middle) + EXACT) - 1]
-            )
-        return None
+        all_read = self.now > slot + step or len(self.held) >= HELD
+        del self.keys[: bisect_left(self.keys, (slot - EXACT,))]
+        keys = self.keys[: bisect_left(self.keys, (slot + step - EXACT,))]
+        cut = next((time for time, tells in keys if tells), None)
+        if cut is not None or not all_read:
+            return cut
+        if keys:
+            return keys[0][0]
+        middle = slot + step / 2
+        if first > middle and self.since >= slot - EXACT:
+            return self.since  # what is shown in the middle is, or is before, the picture that the walk goes on from
+        return self.known[bisect_right(self.known, max(first, middle) + EXACT) - 1]
 
     def _read(self) -> None:
         packet = next(self.packets, None)
@@ -174,8 +180,9 @@ class Sampler:
         """Encoders put a keyframe at a cut, or spend as much on the picture after it as on a keyframe."""
         size = packet.size
         if packet.is_keyframe:
-            insort(self.keys, time)
-            if time >= self.last_key + SPACING and self._tells(time, size):
+            tells = time >= self.last_key + SPACING and self._tells(time, size)
+            insort(self.keys, (time, tells))
+            if tells:
                 self.last_key = time
                 self._remember(time)
             if self.key[1]:
@@ -197,7 +204,7 @@ class Sampler:
     def _tells(self, time: float, size: int) -> bool:
         """Whether a keyframe may stand at a cut: it comes before its turn, or weighs not what the one before did."""
         pictures, seconds = self.usual
-        regular = self.between == pictures or abs(time - self.key[0] - seconds) <= LATE * seconds
+        regular = not pictures or self.between == pictures or abs(time - self.key[0] - seconds) <= LATE * seconds
         return not regular or not 1 / RATIO <= size / max(1, self.key[1]) <= RATIO
 
     def _remember(self, cue: float) -> None:
@@ -249,8 +256,8 @@ class Sampler:
         if self.current and self.clock(self.current.pts) == wanted:
             yield self.current
             return
-        if alone := self._decode_alone(wanted):
-            yield alone
+        if apart := self._decode_apart(wanted):
+            yield from apart
             return
         late = 0
         while late <= PATIENCE:
@@ -270,20 +277,23 @@ class Sampler:
             decoded = self.decoder.decode(packet, only_if_needed=before)
             self.ready.extend(frame for frame in decoded if frame.pts is not None)
 
-    def _decode_alone(self, wanted: float) -> "VideoFrame | None":
-        """The picture at `wanted` s, if it is the keyframe that is next in line: it needs nothing that comes after.
-
-        It stays in line, since others may refer to it.
-        """
-        packet = self.held[0] if self.held else None
-        if not (packet and packet.is_keyframe and packet.pts is not None and self.clock(packet.pts) == wanted):
-            return None
-        if not self.decoder.waits:
-            return None
-        frames = [*self.decoder.decode(packet), *self.decoder.decode(None)]
+    def _decode_apart(self, wanted: float) -> "list[VideoFrame]":
+        """Pictures up to the one at `wanted` s without those that follow it, where the next to be wanted is after
+        another keyframe, as far as is known. The packets stay in line, since it may turn out otherwise."""
+        if not self.decoder.waits or not self.held or not self.held[0].is_keyframe:
+            return []
+        times = [None if packet.pts is None else self.clock(packet.pts) for packet in self.held]
+        key = next((time for time, _ in self.keys if time > wanted), inf)
+        if wanted not in times or (self.cues and self.cues[0] < key) or (key == inf and wanted != times[0]):
+            return []
+        frames = []
+        for packet, time in zip(self.held, times[: times.index(wanted) + 1], strict=False):
+            frames += self.decoder.decode(packet, only_if_needed=time is not None and time < wanted)
+        frames += self.decoder.decode(None)
         self.decoder.reset()
         self.ready.clear()
-        return next((frame for frame in frames if frame.pts is not None and self.clock(frame.pts) == wanted), None)
+        frames = [frame for frame in frames if frame.pts is not None and self.clock(frame.pts) <= wanted]
+        return frames if frames and self.clock(frames[-1].pts) == wanted else []
 
 
 def walk_frames(frames: "Iterable[tuple[float, VideoFrame]]", step: float) -> Iterator[Sight]:

@@ -207,14 +207,14 @@ def main() -> None:
     told.add_argument("--hours", type=float, default=0, help="measure memory with a film of that length")
     options = told.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    films = [make(name, options.folder, options.shared / "media") for name in options.only.split(",") if name]
     if options.hours:
-        short = string_together(films[0], 600, options.folder)
-        long = string_together(films[0], options.hours * 3600, options.folder)
-        least, most = peak(short), peak(long)
+        film = options.shared / "media/video/autoeditor_timecode_speech.mp4"
+        times = (600, options.hours * 3600)
+        least, most = (peak(string_together(film, seconds, options.folder)) for seconds in times)
         print(f"memory: {least / 2**20:.0f} MiB for 10 minutes, {most / 2**20:.0f} MiB for {options.hours:g} hours")
         print(f"that is {most / least:.2f} times as much")
         return
+    films = [make(name, options.folder, options.shared / "media") for name in options.only.split(",") if name]
     warm_up(films[0])
     for film in films:
         compare(film, options.rounds)
