@@ -253,6 +253,7 @@ class Stores:
                 collection_name=name,
                 dim=dimension,
                 similarity_metric="COSINE",
+                batch_size=ROWS_A_CALL,
                 index_config={"index_type": LITE_INDEX if self._lease else SERVER_INDEX},
                 upsert_mode=True,
                 use_async_client=False,
