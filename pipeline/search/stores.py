@@ -34,6 +34,7 @@ LITE_FILE, DAMAGED = "library.db", "library.db.damaged"
 CONNECT_SECONDS = 8
 STARTING_SECONDS = 25  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
 CALL_SECONDS = 25  # a call that is not answered by then fails
+LOADED_A_SECOND = 2_000_000  # bytes of its file that Milvus Lite loads at least, on a machine with much else to do
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 CALLS = ("has_collection", "describe_collection", "drop_collection", "query", "query_iterator", "search",
          "hybrid_search", "insert", "upsert", "delete")  # fmt: skip
@@ -247,6 +248,9 @@ class Stores:
         with self.errors():
             if self._client.has_collection(name, timeout=CONNECT_SECONDS):
                 self._check_dimension(name, dimension)
+                if self._lease:  # else the first search loads it, which of a hundred hours takes longer than a call may
+                    size = Path(self._connection["uri"]).stat().st_size
+                    self._client.load_collection(name, timeout=CALL_SECONDS + size / LOADED_A_SECOND)
             else:
                 self.check_room()
             store = MilvusVectorStore(
