@@ -34,6 +34,7 @@ LITE_FILE, DAMAGED = "library.db", "library.db.damaged"
 CONNECT_SECONDS = 8
 STARTING_SECONDS = 25  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
 CALL_SECONDS = 25  # a call that is not answered by then fails
+LOAD = {"service": "milvus.proto.milvus.MilvusService", "method": "LoadCollection"}
 LOADED_A_SECOND = 2_000_000  # bytes of its file that Milvus Lite loads at least, on a machine with much else to do
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 CALLS = ("has_collection", "describe_collection", "drop_collection", "query", "query_iterator", "search",
@@ -203,7 +204,14 @@ class Stores:
         options: dict[str, Any] = {"grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 500}
         if lease:  # Milvus Lite hangs up on pymilvus's keepalive pings, with a line on standard error each time
             options |= {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
-        limit = {"methodConfig": [{"name": [{}], "timeout": f"{CALL_SECONDS}s"}]}
+        size = Path(uri).stat().st_size if lease and Path(uri).exists() else 0
+        self._loading = CALL_SECONDS + size // LOADED_A_SECOND  # s
+        limit = {
+            "methodConfig": [
+                {"name": [{}], "timeout": f"{CALL_SECONDS}s"},
+                {"name": [LOAD], "timeout": f"{self._loading}s"},
+            ]
+        }
         self._connection = {
             "uri": uri,
             "token": token,
@@ -249,8 +257,7 @@ class Stores:
             if self._client.has_collection(name, timeout=CONNECT_SECONDS):
                 self._check_dimension(name, dimension)
                 if self._lease:  # else the first search loads it, which of a hundred hours takes longer than a call may
-                    size = Path(self._connection["uri"]).stat().st_size
-                    self._client.load_collection(name, timeout=CALL_SECONDS + size / LOADED_A_SECOND)
+                    self._client.load_collection(name, timeout=self._loading)
             else:
                 self.check_room()
             store = MilvusVectorStore(
