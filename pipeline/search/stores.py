@@ -44,6 +44,7 @@ ROWS_A_PAGE = 16_000  # looked at; each page makes Milvus Lite go through all ro
 # Milvus Lite's own choice, and its IVF_FLAT, find 59 of the 100 nearest of 100,000 rows, and 15 of those in one video
 # of an hour, whatever nlist and nprobe say; comparing all takes 30 ms of CPU there. A server's own choice is a graph.
 LITE_INDEX, SERVER_INDEX = "FLAT", "AUTOINDEX"
+FACTS = ("doc_id", "start", "end", "image", "kind")  # of a node's metadata, what comes back of a row beside its text
 IMAGE = "image"
 ENGLISH = "text"
 MADE_ANEW = "The search index was damaged. It was made anew from the folders: nothing is lost, read or paid again."
@@ -268,7 +269,7 @@ class Stores:
                 index_config={"index_type": LITE_INDEX if self._lease else SERVER_INDEX},
                 upsert_mode=True,
                 use_async_client=False,
-                output_fields=["_node_content", "_node_type"],  # the vectors need not come back
+                output_fields=[*FACTS],  # neither the vectors nor the node as it was, which takes twice as long to make
                 **self._connection,
                 **words,
             )
