@@ -394,6 +394,64 @@ class TestLanguages:
         assert index.describe() != facts
 
 
+class TestStarting:
+    """A start costs what changed, not what the library holds."""
+
+    def loads(self, folders):
+        """(the same folders, the ids of those that are loaded)."""
+        loaded = []
+        noted = {one: (folder, lambda one=one, load=load: loaded.append(one) or load())
+                 for one, (folder, load) in folders.items()}  # fmt: skip
+        return noted, loaded
+
+    def test_what_stayed_as_it_was_is_neither_loaded_nor_are_its_vectors_read(self, settings, monkeypatch):
+        folders = dict([write(settings, "talk", ["alpha speech"]), write(settings, "zoo", ["gamma"])])
+        index = Index(settings)
+        index.sync(folders)
+        index.close()
+        noted, loaded = self.loads(folders)
+        read = []
+        monkeypatch.setattr(index_module, "load_vectors", lambda folder, name: read.append(folder) or {})
+        index.sync(noted)
+        assert not loaded
+        assert not read
+        monkeypatch.undo()
+        folders |= dict([write(settings, "zoo", ["gamma", "delta"])])
+        index.close()
+        noted, loaded = self.loads(folders)
+        index.sync(noted)
+        assert loaded == [id_of("zoo")]
+        assert found(index.search("delta"), "words")
+        index.close()
+
+    def test_what_the_collections_lost_meanwhile_is_looked_into(self, settings):
+        folders = dict([write(settings, "talk", ["alpha speech", "beta"]), write(settings, "zoo", ["gamma"])])
+        index = Index(settings)
+        index.sync(folders)
+        store = index._stores.get("text")
+        row, *_ = store.client.query(store.collection_name, filter=f'doc_id == "{id_of("talk")}"', limit=1)
+        store.client.delete(store.collection_name, ids=[row["id"]])
+        index.close()
+        noted, loaded = self.loads(folders)
+        index.sync(noted)
+        assert loaded == [id_of("talk")]
+        index.close()
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"texts": 1}', '{"media": {"x": 3}}'])
+    def test_without_what_was_written_down_all_is_looked_into(self, settings, content):
+        folders = dict([write(settings, "talk", ["alpha speech"])])
+        index = Index(settings)
+        index.sync(folders)
+        facts = index.describe()
+        index.close()
+        (settings.data_dir / "index.json").write_text(content)
+        noted, loaded = self.loads(folders)
+        index.sync(noted)
+        assert loaded == [id_of("talk")]
+        assert index.describe() == facts
+        index.close()
+
+
 class TestHolding:
     def test_the_second_process_is_told_who_holds_it(self, settings):
         index = Index(settings)

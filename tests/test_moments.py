@@ -54,6 +54,26 @@ def found(lists, *media, limit=5, fusion=FUSION):
     return fuse(lists, {one.id: one for one in media}, limit, fusion)
 
 
+def test_only_media_that_may_hold_one_of_the_best_are_asked_for():
+    asked = []
+
+    class Noted(dict):
+        def __missing__(self, media_id):
+            asked.append(media_id)
+            return talk(media_id=media_id)
+
+    ids = [f"{number:032x}" for number in range(60)]
+    item = said(0, 10, "Sentence at 0.")
+    lists = {
+        name: [Hit(one, item, 1 / (rank + 1), name) for rank, one in enumerate(ids)]
+        for name in ("sentence words", "sentence meaning", "meaning")
+    }
+    best = fuse(lists, Noted(), 5)
+    assert [one.media for one in best] == ids[:5]
+    assert len(asked) < 15
+    assert best == fuse(lists, {one: talk(media_id=one) for one in ids}, 5)
+
+
 class TestFusing:
     def test_words_and_meaning_that_agree_come_before_the_best_of_either(self):
         media = talk()

@@ -384,6 +384,7 @@ class Index:
             embed_model=self._text,
             image_vector_store=stores.get(IMAGE),
             image_embed_model=self._image,
+            transformations=[self._text],  # never run, since nodes come whole; LlamaIndex's own load a tokenizer
         )
 
     def _to_ask(self, stores: Stores, kind: str) -> Any:

@@ -46,11 +46,10 @@ def make_node(media_id: str, item: Passage | Frame, level: str, vector: Any) -> 
 
 def to_hit(found: "NodeWithScore", found_by: str) -> Hit:
     """What a retriever found, as the frame or passage that was put in."""
-    node, facts = found.node, found.node.metadata
-    if "kind" in facts:
-        item: Passage | Frame = Passage(facts["start"], facts["end"], node.text, facts["kind"], facts["image"])
-    else:
-        item = Frame(facts["start"], facts["end"], facts["image"])
-    if node.ref_doc_id is None:
+    facts = found.node.metadata
+    media_id, kind, image = facts["doc_id"], facts["kind"], facts["image"]
+    if not media_id or facts["start"] is None:
         raise LibraryError("The search index holds a row of no video. Run: python -m pipeline reindex")
-    return Hit(node.ref_doc_id, item, float(found.score or 0.0), found_by)
+    start, end = float(facts["start"]), float(facts["end"])
+    item = Passage(start, end, found.node.text, kind, image) if kind else Frame(start, end, image)
+    return Hit(media_id, item, float(found.score or 0.0), found_by)

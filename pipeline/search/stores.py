@@ -34,6 +34,8 @@ LITE_FILE, DAMAGED = "library.db", "library.db.damaged"
 CONNECT_SECONDS = 8
 STARTING_SECONDS = 25  # until Milvus Lite, started with the connection, answers; on a busy machine it takes its time
 CALL_SECONDS = 25  # a call that is not answered by then fails
+LOAD = {"service": "milvus.proto.milvus.MilvusService", "method": "LoadCollection"}
+LOADED_A_SECOND = 2_000_000  # bytes of its file that Milvus Lite loads at least, on a machine with much else to do
 LITE_ROOM = 100_000_000  # bytes free; on a full disk Milvus Lite hangs, or says it stored what it did not
 CALLS = ("has_collection", "describe_collection", "drop_collection", "query", "query_iterator", "search",
          "hybrid_search", "insert", "upsert", "delete")  # fmt: skip
@@ -42,6 +44,7 @@ ROWS_A_PAGE = 16_000  # looked at; each page makes Milvus Lite go through all ro
 # Milvus Lite's own choice, and its IVF_FLAT, find 59 of the 100 nearest of 100,000 rows, and 15 of those in one video
 # of an hour, whatever nlist and nprobe say; comparing all takes 30 ms of CPU there. A server's own choice is a graph.
 LITE_INDEX, SERVER_INDEX = "FLAT", "AUTOINDEX"
+FACTS = ("doc_id", "start", "end", "image", "kind")  # of a node's metadata, what comes back of a row beside its text
 IMAGE = "image"
 ENGLISH = "text"
 MADE_ANEW = "The search index was damaged. It was made anew from the folders: nothing is lost, read or paid again."
@@ -211,7 +214,14 @@ class Stores:
         options: dict[str, Any] = {"grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": 500}
         if lease:  # Milvus Lite hangs up on pymilvus's keepalive pings, with a line on standard error each time
             options |= {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
-        limit = {"methodConfig": [{"name": [{}], "timeout": f"{CALL_SECONDS}s"}]}
+        size = Path(uri).stat().st_size if lease and Path(uri).exists() else 0
+        self._loading = CALL_SECONDS + size // LOADED_A_SECOND  # s
+        limit = {
+            "methodConfig": [
+                {"name": [{}], "timeout": f"{CALL_SECONDS}s"},
+                {"name": [LOAD], "timeout": f"{self._loading}s"},
+            ]
+        }
         self._connection = {
             "uri": uri,
             "token": token,
@@ -256,16 +266,19 @@ class Stores:
         with self.errors():
             if self._client.has_collection(name, timeout=CONNECT_SECONDS):
                 self._check_dimension(name, dimension)
+                if self._lease:  # else the first search loads it, which of a hundred hours takes longer than a call may
+                    self._client.load_collection(name, timeout=self._loading)
             else:
                 self.check_room()
             store = MilvusVectorStore(
                 collection_name=name,
                 dim=dimension,
                 similarity_metric="COSINE",
+                batch_size=ROWS_A_CALL,
                 index_config={"index_type": LITE_INDEX if self._lease else SERVER_INDEX},
                 upsert_mode=True,
                 use_async_client=False,
-                output_fields=["_node_content", "_node_type"],  # the vectors need not come back
+                output_fields=[*FACTS],  # neither the vectors nor the node as it was, which takes twice as long to make
                 **self._connection,
                 **words,
             )

@@ -185,7 +185,8 @@ def _words_of(file: Any) -> dict[str, "np.ndarray"]:
     keys, ends, vectors = file["keys"], file["ends"], file["vectors"]
     if vectors.dtype != np.int8 or vectors.ndim != 2 or len(keys) != len(ends) or list(ends[-1:]) != [len(vectors)]:
         raise ValueError("not keys and int8 vectors of words")
-    return {str(key): words for key, words in zip(keys, np.split(vectors, ends[:-1]), strict=True)}
+    ends = ends.tolist()
+    return {key: vectors[start:end] for key, start, end in zip(keys.tolist(), [0, *ends[:-1]], ends, strict=True)}
 
 
 def _save_words(path: Path, words: dict[str, "np.ndarray"]) -> None:
