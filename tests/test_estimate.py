@@ -45,10 +45,12 @@ def test_what_is_off_costs_nothing_and_what_asks_a_service_costs_tokens(film, se
 
 def test_a_larger_model_takes_longer(spoken, settings):
     hours = [
-        estimate.estimate(spoken, replace(settings, whisper_model=name)).work for name in ("tiny", "base", "large")
+        estimate.estimate(spoken, replace(settings, whisper_model=name)).steps["speech"]
+        for name in ("tiny", "base", "large")
     ]
     assert hours == sorted(hours)
-    assert estimate.estimate(spoken, replace(settings, speech_engine="faster-whisper")).work < hours[1]
+    faster = replace(settings, speech_engine="faster-whisper")
+    assert estimate.estimate(spoken, faster).steps["speech"] < hours[1]
 
 
 def test_what_this_machine_took_before_counts(spoken, settings):

@@ -69,7 +69,7 @@ def test_frames_with_other_words_or_numbers_are_passages_of_their_own():
 @pytest.fixture
 def work(monkeypatch):
     """What the models are asked: the pixels that the detector sees and the lines that are read, a picture each."""
-    engine, asked = screen._load(1), []
+    engine, asked = screen._load(), []
 
     class Counted:
         def __call__(self, picture, **how):

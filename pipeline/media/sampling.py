@@ -64,7 +64,7 @@ class Sampler:
         self.held: deque[Packet] = deque()  # read and not yet decoded; at most HELD
         self.ready: deque[VideoFrame] = deque()  # decoded and not yet passed
         self.known: list[float] = []  # s, of the pictures that were read and not yet passed, sorted
-        self.keys: list[tuple[float, bool]] = []  # (s, whether the scene may change there) of the keyframes among them
+        self.keys: list[float] = []  # s, of the keyframes among them, sorted
         self.cues: list[float] = []  # s, where the scene may change, sorted
         self.now = -inf  # s: every picture before it has been read
         self.end = -inf  # s, the end of the last picture that was read
@@ -133,8 +133,8 @@ class Sampler:
                 begin = (floor((due + EXACT) / step) + 1) * step
 
     def _due(self, begin: float, step: float) -> float | None:
-        """s, the picture to take of the slot in which the first one from `begin` on lies: the keyframe at a cut, or
-        else the first; without any, what is shown in the middle.
+        """s, the picture to take of the slot in which the first one from `begin` on lies: the first where the scene may
+        change, which is looked at in any case; else a keyframe; without any, what is shown in the middle.
 
         inf after the last picture; None where more must be read to tell.
         """
@@ -146,13 +146,12 @@ class Sampler:
             return None
         slot = floor((first + EXACT) / step) * step
         all_read = self.now > slot + step or len(self.held) >= HELD
-        del self.keys[: bisect_left(self.keys, (slot - EXACT,))]
-        keys = self.keys[: bisect_left(self.keys, (slot + step - EXACT,))]
-        cut = next((time for time, tells in keys if tells), None)
+        del self.keys[: bisect_left(self.keys, slot - EXACT)]
+        cut = next((time for time in self.cues if first - EXACT <= time < slot + step - EXACT), None)
         if cut is not None or not all_read:
             return cut
-        if keys:
-            return keys[0][0]
+        if self.keys and self.keys[0] < slot + step - EXACT:
+            return self.keys[0]
         middle = slot + step / 2
         if first > middle and self.since >= slot - EXACT:
             return self.since  # what is shown in the middle is, or is before, the picture that the walk goes on from
@@ -181,7 +180,7 @@ class Sampler:
         size = packet.size
         if packet.is_keyframe:
             tells = time >= self.last_key + SPACING and self._tells(time, size)
-            insort(self.keys, (time, tells))
+            insort(self.keys, time)
             if tells:
                 self.last_key = time
                 self._remember(time)
@@ -283,7 +282,7 @@ class Sampler:
         if not self.decoder.waits or not self.held or not self.held[0].is_keyframe:
             return []
         times = [None if packet.pts is None else self.clock(packet.pts) for packet in self.held]
-        key = next((time for time, _ in self.keys if time > wanted), inf)
+        key = next((time for time in self.keys if time > wanted), inf)
         if wanted not in times or (self.cues and self.cues[0] < key) or (key == inf and wanted != times[0]):
             return []
         frames = []

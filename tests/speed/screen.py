@@ -7,6 +7,7 @@ rapidocr as it comes. Then the lecture, read whole picture by whole picture and 
 """
 
 import argparse
+import os
 import random
 import re
 import sys
@@ -74,7 +75,8 @@ def words(text: str) -> Counter:
 
 def timed(folder: Path, frames: list[Frame], threads: int) -> tuple[list[str], float]:
     """(the texts, CPU s a frame), without loading the models."""
-    texts = screen.read_screen(folder, [frames[-1], *frames], threads=threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    texts = screen.read_screen(folder, [frames[-1], *frames])
     next(texts)
     begun = time.process_time()
     return list(texts), (time.process_time() - begun) / len(frames)
