@@ -91,9 +91,9 @@ def make_library(work: Work) -> Iterator[float | None]:
 def insert(work: Work) -> Iterator[float | None]:
     own, first, media = _own(work), *_two(work)
     with closing(Index(own)) as index:
-        index.sync({first.id: (work.media, first)})
+        index.sync({first.id: (work.media, lambda: first)})
         yield
-        index.sync({one.id: (work.media, one) for one in (first, media)})
+        index.sync({one.id: (work.media, lambda one=one: one) for one in (first, media)})
         yield sum(map(len, _nodes(work, media)))
 
 
@@ -190,7 +190,7 @@ def open_plainly(work: Work) -> Iterator[float | None]:
     """All is inserted anew."""
     yield
     with closing(Index(_own(work))) as index:
-        index.sync({work.media.name: (work.media, folders.load(work.media))})
+        index.sync({work.media.name: (work.media, lambda: folders.load(work.media))})
         yield 1
 
 
