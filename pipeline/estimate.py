@@ -26,7 +26,7 @@ FILE = "speeds.json"  # by step: s of work and how much was done in it, of the l
 FADING = 0.5  # how much of what earlier readings took still counts after each
 
 # s of work for one s of the source ("frames", "speech"), or for one picture; on two cores of a laptop.
-USUAL = {"frames": 1 / 40, "screen": 2.5, "pictures": 0.09, "captions": 1.0, "text": 1 / 150}
+USUAL = {"frames": 1 / 40, "screen": 0.7, "pictures": 0.09, "captions": 1.0, "text": 1 / 150}
 LEARNED = ("frames", "speech", "screen", "pictures", "captions")  # the others are done in between, and quick
 # The same for Whisper, by its name; an unknown file is taken for base.
 HEARING = {"tiny": 1 / 8, "base": 1 / 4.5, "small": 1 / 1.6, "medium": 2.0, "large": 4.0, "turbo": 1.5}

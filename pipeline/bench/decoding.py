@@ -160,7 +160,8 @@ def choose_sound(work: Work, seconds: float) -> Iterator[float | None]:
     path, louds = work.folder / "sound", [np.zeros(0, bool)]
     with open(path, "wb") as file:
         for piece in stretches(_sound(work)):
-            louds += [np.zeros(piece.begin // HOP - sum(map(len, louds)), bool), piece.loud]  # silence lies between
+            silent = max(0, piece.begin // HOP - sum(map(len, louds)))  # hops between stretches
+            louds += [np.zeros(silent, bool), piece.loud]
             file.seek(piece.begin * 4)
             file.write(piece.sound.tobytes())
     loud = np.concatenate(louds)
