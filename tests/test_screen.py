@@ -82,7 +82,7 @@ def work(monkeypatch):
 
         recognize_txt = staticmethod(engine.recognize_txt)
 
-    monkeypatch.setattr(screen, "_load", lambda threads: Counted())
+    monkeypatch.setattr(screen, "_load", lambda: Counted())
     return asked
 
 
