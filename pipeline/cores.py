@@ -1,6 +1,6 @@
 """How many cores there are for a step. Two that go on beside each other take half of them each: on two cores, text on
-the screen and speech, one thread each, took 15 s where one after the other on both took 20, and 26 s of work where
-that took 37; with two threads each they took 24 s, and 46 s of work.
+the screen and speech on one thread each took 20 s of work where one after the other on both took 28, in as much time;
+on two threads each they took 33, and longer.
 """
 
 import os
