@@ -514,7 +514,8 @@ def read_all(data: Path, files: Sequence[Path]) -> None:
 
     for file in files:
         if file.exists():
-            read(file, Settings(data_dir=data, media_roots=(Path("/"),)), False, lambda progress: None, lambda media_id: None)
+            anywhere = Settings(data_dir=data, media_roots=(Path("/"),))
+            read(file, anywhere, False, lambda progress: None, lambda media_id: None)
             if file.stem == "Photosynthesis":
                 file.unlink()  # as people do
 
