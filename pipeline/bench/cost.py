@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pipeline import errors
 from pipeline.errors import PipelineError
+from pipeline.media.guard import end
 from pipeline.settings import without_secrets
 
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipeline.bench.cost import serve; serve()"
@@ -68,12 +69,7 @@ def measure(way: Way, *given: object, folder: Path) -> Cost:
             child.stdin.flush()  # and stays open: its end tells the child that this process has died
         said = child.stdout.read()
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with suppress(BrokenPipeError):
-                pipe.close()
+        end(child)
     if not said:
         raise Fault(f"its process died (exit code {child.returncode})")
     cost, error, words = pickle.loads(said)

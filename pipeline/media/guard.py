@@ -133,7 +133,7 @@ def _ask(
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
         raise _crashed(name, "its answer cannot be read") from error
     finally:
-        _end(child)
+        end(child)
     if -code in ENDED:
         raise ReadingStopped(
             f"Decoding {name} was ended from outside ({signal.Signals(-code).name}), which systems do that run out of "
@@ -203,7 +203,7 @@ def _whole(unread: bytearray) -> Iterator[dict | bytes]:
         yield piece
 
 
-def _end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen) -> None:
     """End the child and all that it started, whether or not it has ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
