@@ -127,6 +127,18 @@ def test_only_keyframes_are_decoded_where_each_slot_has_one(tmp_path, monkeypatc
     assert fed.count(True) <= 8
 
 
+def test_what_a_change_leads_to_is_seen_at_the_next_keyframe_where_they_are_close(tmp_path, monkeypatch):
+    moving = [(6.3 + n / 10, f"{n} of many") for n in range(25)]
+    film = make_film(
+        tmp_path / "a.mp4", seconds=12, fps=30, gop=30, sound=False, counter=False,
+        slides=[(0, "still"), *moving], codec_options={"x264-params": "scenecut=0:bframes=0"},
+    )  # fmt: skip
+    fed = decoded(monkeypatch)
+    frames, _ = read(film, tmp_path)
+    assert any(frame.start == pytest.approx(6.3, abs=0.04) for frame in frames)
+    assert fed.count(False) <= 20  # each jump of the first two seconds looked at where it is, from its keyframe on: 33
+
+
 def test_what_is_held_does_not_grow_with_the_film(tmp_path, monkeypatch):
     most = {}
     read_one = sampling.Sampler._read

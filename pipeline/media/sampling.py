@@ -28,6 +28,8 @@ RATIO = 1.3  # of two sizes, from which they differ
 # Jumps at every turn are none: a film that was encoded twice jumps at each keyframe of the first time.
 HABIT = 3, 6.0  # so many jumps in so many s; a jump still tells where it is
 LARGER = 2  # times as large as these
+# A jump so soon after a change goes on with it. Where a keyframe is never further away, that shows what came of it.
+AFTER, SOON = 2.0, 1.0  # s
 EXACT = 0.001  # s; Matroska rounds its time stamps by half as much
 
 
@@ -73,8 +75,11 @@ class Sampler:
         self.sizes: deque[tuple[float, int]] = deque(maxlen=60)  # (s, bytes) of the pictures between keyframes
         self.key = (-inf, 0)  # (s, bytes) of the last keyframe
         self.between = 0  # pictures since then
+        self.whole = 0  # bytes of the last picture drawn anew: that keyframe, or a jump since that outweighs it
         self.usual = (0, 0.0)  # (pictures, s) from one keyframe to the next, at most
         self.last_key = -inf  # s, the last keyframe that was a cue
+        self.changed = -inf  # s, the last change
+        self.owed = False  # whether the next keyframe is to be a cue, because a change went on
         self.jumps: deque[tuple[float, int]] = deque(maxlen=HABIT[0])  # (s, bytes) of the last
         self.current: VideoFrame | None = None
         self.seen = -inf  # s, the last picture that was given out
@@ -182,11 +187,13 @@ class Sampler:
             tells = time >= self.last_key + SPACING and self._tells(time, size)
             insort(self.keys, time)
             if tells:
-                self.last_key = time
+                self.last_key = self.changed = time
+            if tells or self.owed:
+                self.owed = False
                 self._remember(time)
             if self.key[1]:
                 self.usual = max(self.usual[0], self.between), max(self.usual[1], time - self.key[0])
-            self.key, self.between = (time, size), 1
+            self.key, self.whole, self.between = (time, size), size, 1
             return
         self.between += 1
         # On slides and screens a change weighs 50-1000 times the usual packet and at least an eighth of a keyframe;
@@ -196,15 +203,24 @@ class Sampler:
             often, within = HABIT
             habitual = len(self.jumps) == often and time - self.jumps[0][0] < within
             if not habitual or size > LARGER * max(size for _, size in self.jumps):
-                self._remember(time)
+                self._change(time, size)
             self.jumps.append((time, size))
+            self.whole = max(self.whole, size)
         self.sizes.append((time, size))
+
+    def _change(self, time: float, size: int) -> None:
+        """A jump, unless it goes on with a change that a keyframe will soon show whole."""
+        anew = size * RATIO >= self.whole
+        self.owed = not anew and time < self.changed + AFTER and 0 < self.usual[1] <= SOON + EXACT
+        if not self.owed:
+            self.changed = time
+            self._remember(time)
 
     def _tells(self, time: float, size: int) -> bool:
         """Whether a keyframe may stand at a cut: it comes before its turn, or weighs not what the one before did."""
         pictures, seconds = self.usual
         regular = not pictures or self.between == pictures or abs(time - self.key[0] - seconds) <= LATE * seconds
-        return not regular or not 1 / RATIO <= size / max(1, self.key[1]) <= RATIO
+        return not regular or not 1 / RATIO <= size / max(1, self.whole) <= RATIO
 
     def _remember(self, cue: float) -> None:
         if cue >= self.since:
