@@ -30,31 +30,28 @@ class Query:
 
 _PIECE = r"(?:slide|part|section|topic|step|point|scene|chapter|example|thing|one|question|picture|frame|shot|minute)s?"
 _END = r"(?=\s*(?:[?.!,;]|$))"  # the cue ends the clause
-_AFTER = re.compile(
+# Compiled when first asked, by `re`, which keeps them: together they take 30 ms.
+_AFTER = (
     rf"\b(?:(?:right |just |directly |immediately |soon )?after (?:that|this|it)(?: {_PIECE})?{_END}"
     rf"|afterwards?\b|following that|(?:next|then|later)(?: on)?{_END}|(?:the |what )next {_PIECE}\b|what follows{_END}"
-    rf"|(?:happens|comes|follows|said|says?) (?:next|then|later)\b)|^(?:and |so |but )?(?:then|next)\b",
-    re.IGNORECASE,
+    rf"|(?:happens|comes|follows|said|says?) (?:next|then|later)\b)|^(?:and |so |but )?(?:then|next)\b"
 )
-_BEFORE = re.compile(
+_BEFORE = (
     rf"\b(?:(?:right |just |directly |immediately |shortly )?before (?:that|this|it)(?: {_PIECE})?{_END}|beforehand"
     rf"|(?:before|earlier|previously)(?: on)?{_END}|(?:the )?(?:previous|preceding) {_PIECE}\b"
-    rf"|(?:said|says?|happened|came|comes) (?:earlier|previously))",
-    re.IGNORECASE,
+    rf"|(?:said|says?|happened|came|comes) (?:earlier|previously))"
 )
-_OPENING = re.compile(
+_OPENING = (
     r"^(?:ok(?:ay)?[,.]? )?(?:and|but|so|or|also|what about|how about|what else|anything else|why|how so|how come"
-    r"|tell me more|say more|more|go on|continue|elaborate|really|are you sure|in what way|such as|like what)\b",
-    re.IGNORECASE,
+    r"|tell me more|say more|more|go on|continue|elaborate|really|are you sure|in what way|such as|like what)\b"
 )
 # "that" and "this" point back at the end of a clause or beside a verb or preposition; "says that CLIP ..." does not.
-_POINTING = re.compile(
+_POINTING = (
     r"\b(?:it|its|itself|them|those|these|former|latter|the same|such an? \w+"
     rf"|(?:that|this){_END}|(?:of|about|with|from|by|for|like|than|why|how|is|was|does|did|do) (?:that|this){_END}"
     r"|(?:that|this) (?:is|was|means?|does|did|works?|can|could|will|would|happen\w*|helps?|one|part|idea|method|way"
     r"|approach|case|step|model|number|slide|example|point|formula|figure|chart|graph|thing|value|result|problem))\b"
-    r"|\b(?:why|how|when|where|does|did|is|was) (?:that|this)\b|\b(?:explain|describe|repeat|clarify) this\b",
-    re.IGNORECASE,
+    r"|\b(?:why|how|when|where|does|did|is|was) (?:that|this)\b|\b(?:explain|describe|repeat|clarify) this\b"
 )
 _QUOTED = re.compile(r"(?<!\w)[\"“'‘][^\"“”'‘’]+[\"”'’](?!\w)")  # words meant as such: says "okay"
 
@@ -68,8 +65,8 @@ def resolve(question: str, history: Sequence[Turn], narrow: bool = False) -> Que
         return Query(question)
     best = next(iter(history[-1].evidence.moments), None)
     there = _spoken_of(history[-1]) if best else None
-    after = there.end if there and _AFTER.search(question) else None
-    before = there.start if there and after is None and _BEFORE.search(question) else None
+    after = there.end if there and re.search(_AFTER, question, re.IGNORECASE) else None
+    before = there.start if there and after is None and re.search(_BEFORE, question, re.IGNORECASE) else None
     points = after is not None or before is not None
     if not (points or leans(question)):
         return Query(question)
@@ -84,10 +81,10 @@ def resolve(question: str, history: Sequence[Turn], narrow: bool = False) -> Que
 def leans(question: str) -> bool:
     """Whether a question cannot be understood without the conversation before it."""
     question = question.strip()
-    if _OPENING.search(question):
+    if re.search(_OPENING, question, re.IGNORECASE):
         return True
     rest = THE_VIDEO.sub(" ", question)  # "this video" is no pointing word, and a subject of its own
-    if _POINTING.search(rest):
+    if re.search(_POINTING, rest, re.IGNORECASE):
         return True
     return rest == question and not content_words(question) and not _QUOTED.search(question)
 

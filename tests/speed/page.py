@@ -27,6 +27,8 @@ from served import Server, chromium  # noqa: E402
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # Streamlit's own code is compiled, and after the first start ours
+
 ONE_LINE = "__import__('streamlit').text_input('Path')\n"
 
 
