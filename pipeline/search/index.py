@@ -85,6 +85,7 @@ class Index:
             gone = {one for rows in self._rows.values() for one in rows} - folders.keys()
             for media_id in gone | (self._seen.keys() - folders.keys()):
                 self._remove(stores, media_id)
+            trimmed = False
             for number, media_id in enumerate(changed):
                 done, share = number / len(changed), 1 / len(changed)
                 folder, load = folders[media_id]
@@ -101,8 +102,13 @@ class Index:
                     log.warning("%s is not searched: %s", media.title, error)
                     self._unread[media_id] = str(error)
                     continue
-                self._sync_one(media, found, lambda part, d=done, s=share: report(d + s * part))
+                trimmed |= self._sync_one(media, found, lambda part, d=done, s=share: report(d + s * part))
                 self._seen[media_id] = stamps[media_id]
+            if trimmed and not stores.agree(self._rows):
+                log.warning("The search index lost rows that it was not told to. They are put in again.")
+                self.close()
+                self.sync(folders, report, version)
+                return
             if gone or changed:
                 self._write_down()
             self._version = None if self._unread else version
@@ -331,8 +337,9 @@ class Index:
         media: Media,
         found: Mapping[str, tuple[Sequence[Any], dict[str, Any]]],
         report: Callable[[float], None],
-    ) -> None:
-        """Bring the rows of one media to what its folder holds."""
+    ) -> bool:
+        """Bring the rows of one media to what its folder holds; whether any were in the way."""
+        trimmed = False
         for kind in {*found, *self._rows}:  # the others too: the language may have been told anew
             items, vectors = found.get(kind, ((), {}))
             wanted = {node_id(media.id, *one): one for one in items if key_of(one[0]) in vectors}
@@ -352,10 +359,12 @@ class Index:
                 report((first + NODES_A_STEP) / (len(new) + NODES_A_STEP))
             if stale := have - wanted.keys():
                 self._stores.delete_rows(kind, media.id, stale)
+                trimmed = True
             if wanted:
                 rows[media.id] = Ids(wanted)
             else:
                 rows.pop(media.id, None)
+        return trimmed
 
     def _open(self, kind: str, dimension: int) -> None:
         """Open the collection of this kind, if it is not open yet, and learn what rows it has."""

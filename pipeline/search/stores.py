@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -276,7 +276,8 @@ class Stores:
                 similarity_metric="COSINE",
                 batch_size=ROWS_A_CALL,
                 index_config={"index_type": LITE_INDEX if self._lease else SERVER_INDEX},
-                upsert_mode=True,
+                # Lite looks through all rows for each that it replaces, and nobody else writes into its file.
+                upsert_mode=not self._lease,
                 use_async_client=False,
                 output_fields=[*FACTS],  # neither the vectors nor the node as it was, which takes twice as long to make
                 **self._connection,
@@ -321,8 +322,15 @@ class Stores:
         except ValueError:
             return None
         found = {media_id: Ids.of(bytes(ids)) for media_id, ids in packed.items()}
-        # Other processes write into a server meanwhile, and it keeps a row once.
-        return found if not self._lease or self._count(kind) == sum(map(len, found.values())) else None
+        return found if self.agree({kind: found}) else None
+
+    def agree(self, rows: "Mapping[str, Mapping[str, Ids]]") -> bool:
+        """Whether the open stores hold as many rows as these, by kind and media id.
+
+        A row may be there twice in Milvus Lite, and one that is deleted takes another's of the same id with it. A
+        server keeps a row once, and other processes write into it meanwhile.
+        """
+        return not self._lease or all(self._count(kind) == sum(map(len, of.values())) for kind, of in rows.items())
 
     def _count(self, kind: str) -> int:
         store = self._open[kind]
@@ -349,7 +357,7 @@ class Stores:
                 store.delete_nodes(filters=MetadataFilters(filters=[MetadataFilter(key="doc_id", value=media_id)]))
 
     def delete_rows(self, kind: str, media_id: str, ids: Collection[str]) -> None:
-        """Remove these rows of one media from an open store; one of another that has such an id stays."""
+        """Remove these rows of one media from an open store. Ask agree() whether no other went with them."""
         from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
         check_ids([media_id])
