@@ -90,7 +90,7 @@ def _transcribe(model: Any, sound: "np.ndarray", language: str) -> "tuple[list[S
     segments, info = model.transcribe(
         sound,
         language=language or None,
-        beam_size=1,  # as openai-whisper, whose other defaults are the same
+        beam_size=5,  # int8 took 2.6 % of a lecture's words wrong so, and 7.1 % greedily, for a fifth more work
         condition_on_previous_text=False,  # text that is fed back makes Whisper repeat itself for minutes
     )
     return [(one.start, one.end, one.text, one.compression_ratio) for one in segments], info.language
