@@ -241,6 +241,16 @@ def test_a_reading_that_was_killed_goes_on_with_the_pictures_and_their_texts(sli
     assert media == read_here(slides, replace(settings, data_dir=tmp_path / "other"))
 
 
+@pytest.mark.parametrize("other", [{"exact_frames": True}, {"frames_per_second": 0.5}], ids=["exact", "more"])
+def test_pictures_that_were_taken_otherwise_are_not_gone_on_with(settings, other, tmp_path):
+    film = make_film(tmp_path / "film.mp4", gop=35, sound=False)  # at 3.5, 7, 10.5 s: none at a multiple of 5 s
+    with pytest.raises(Killed):
+        read_here(film, settings, kill_at("frames", 0.6))
+    assert [*(settings.data_dir / identify(film) / "frames").iterdir()]
+    media = read_here(film, replace(settings, **other))
+    assert media == read_here(film, replace(settings, data_dir=tmp_path / "other", **other))
+
+
 def test_text_on_the_screen_and_speech_are_read_beside_each_other(talk, hearing, monkeypatch):
     heard, read_screen = threading.Event(), screen.read_screen
 

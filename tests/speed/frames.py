@@ -191,8 +191,8 @@ def peak(film: Path) -> int:
     return int(done.stdout) * 1024
 
 
-def string_together(film: Path, seconds: float, folder: Path) -> Path:
-    long = folder / f"{film.stem}-{seconds:.0f}.mp4"
+def string_together(film: Path, seconds: float, folder: Path, container: str) -> Path:
+    long = folder / f"{film.stem}-{seconds:.0f}.{container}"
     if not long.exists():
         ffmpeg("-stream_loop", -1, "-i", film, "-map", "0:v", "-t", seconds, "-c", "copy", long)
     return long
@@ -210,9 +210,13 @@ def main() -> None:
     if options.hours:
         film = options.shared / "media/video/autoeditor_timecode_speech.mp4"
         times = (600, options.hours * 3600)
-        least, most = (peak(string_together(film, seconds, options.folder)) for seconds in times)
-        print(f"memory: {least / 2**20:.0f} MiB for 10 minutes, {most / 2**20:.0f} MiB for {options.hours:g} hours")
-        print(f"that is {most / least:.2f} times as much")
+        for container in ("mp4", "mkv"):
+            least, most = (peak(string_together(film, length, options.folder, container)) for length in times)
+            print(
+                f"{container}: {least / 2**20:.0f} MiB for 10 minutes, {most / 2**20:.0f} MiB for {options.hours:g} "
+                f"hours, {most / least:.2f} times as much",
+                flush=True,
+            )
         return
     films = [make(name, options.folder, options.shared / "media") for name in options.only.split(",") if name]
     warm_up(films[0])
