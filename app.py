@@ -18,15 +18,14 @@ from starlette.middleware import Middleware
 
 from pipeline import logs
 from pipeline.settings import lock
-from pipeline.ui import door, files
-
-NEEDED = ("pipeline.ui.screen", "numpy", "PIL.Image", "pydantic")  # for a page: Streamlit's pictures, a kept chat
+from pipeline.ui import door, files, sockets
 
 
 @contextlib.asynccontextmanager
 async def served(_: st.App) -> AsyncIterator[None]:
     """What goes on beside serving: the page is imported, which takes less than a browser takes to come."""
-    threading.Thread(target=lambda: [importlib.import_module(name) for name in NEEDED], daemon=True).start()
+    sockets.send_at_once()
+    threading.Thread(target=lambda: importlib.import_module("pipeline.ui.screen"), daemon=True).start()
     yield
 
 

@@ -72,6 +72,7 @@ class Pipeline:
         self._opening = threading.Lock()
         self._syncing = threading.Lock()
         self._warming: threading.Thread | None = None
+        self._hurry = threading.Event()  # somebody waits for what is loaded
         self._player = Player(settings.limits)
         # By media id ("" is the whole library) and person. A page that is open keeps its own alive, too.
         self._talks: WeakValueDictionary[tuple[str, str], Talk] = WeakValueDictionary()
@@ -266,14 +267,18 @@ class Pipeline:
 
     # -- questions
 
-    def warm(self) -> None:
-        """Load what questions need, in the background, so that the first one need not wait. Returns at once."""
+    def warm(self, after: float = 0.0) -> None:
+        """Load what questions need, in the background, so that the first one need not wait. Returns at once.
+
+        `after`: s to begin in, unless it is needed sooner.
+        """
         with self._opening:
             if self._warming is None:
-                self._warming = threading.Thread(target=self._warm, daemon=True, name="warming")
+                self._warming = threading.Thread(target=self._warm, args=(after,), daemon=True, name="warming")
                 self._warming.start()
 
-    def _warm(self) -> None:
+    def _warm(self, after: float) -> None:
+        self._hurry.wait(after)
         try:
             embedding = embeddings.text_embedding(self.settings)
             if self.settings.text_embedding_kind == "local":
@@ -527,6 +532,7 @@ class Pipeline:
         with self._opening:
             warming = self._warming
         if warming:
+            self._hurry.set()
             warming.join()
 
     def _opened(self) -> Index:

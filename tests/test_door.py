@@ -18,6 +18,7 @@ from chat_server import free_port
 from served import ROOT, running
 from streamlit.testing.v1 import AppTest
 
+from pipeline.ui import sockets
 from pipeline.ui.door import Door, Tries, has_login, is_here, refusal
 
 starlette = pytest.importorskip("starlette.testclient")
@@ -382,3 +383,12 @@ def test_a_server_that_others_would_reach_does_not_start_without_a_lock(tmp_path
     assert "APP_PASSWORD" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_what_is_small_is_sent_at_once():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listens:  # as Streamlit makes it
+        listens.bind(("127.0.0.1", 0))
+        listens.listen()
+        sockets.send_at_once()
+        with socket.create_connection(listens.getsockname()), listens.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -57,7 +57,7 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(thousand: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("DATA_DIR", str(thousand))
-    monkeypatch.setattr(workflow.Pipeline, "warm", lambda app: None)
+    monkeypatch.setattr(workflow.Pipeline, "warm", lambda app, after: None)
     st.cache_resource.clear()
     yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     st.cache_resource.clear()
@@ -113,7 +113,7 @@ def test_to_open_what_is_in_the_library_reads_and_embeds_nothing(library, monkey
         next(calls)
         raise AssertionError("nothing is read, embedded or looked into to open a video")
 
-    monkeypatch.setattr(workflow.Pipeline, "warm", lambda app: None)
+    monkeypatch.setattr(workflow.Pipeline, "warm", lambda app, after: None)
     monkeypatch.setattr(workflow, "Worker", counted)
     monkeypatch.setattr(workflow.embeddings, "text_embedding", counted)
     monkeypatch.setattr(steps, "embed", counted)
@@ -132,7 +132,7 @@ def test_a_page_draws_before_any_heavy_library_is_imported(thousand):
     heavy = {*HEAVY, "llama_index", "pandas", "pyarrow", "altair", "scipy"} - {"charset_normalizer"}
     code = (
         "import sys; from streamlit.testing.v1 import AppTest; from pipeline.workflow import Pipeline\n"
-        "Pipeline.warm = lambda app: None  # what a page begins once it is drawn\n"
+        "Pipeline.warm = lambda app, after: None  # what a page begins once it is drawn\n"
         "for video in sys.argv[1:]:\n"
         "    page = AppTest.from_file('app.py', default_timeout=60)\n"
         "    page.query_params.update({'video': video} if video else {})\n"

@@ -188,7 +188,11 @@ def cover(app: Pipeline, media: Media, width: int | str = "stretch", link_to: st
     """The picture that stands for a video, or a sign of what it is."""
     chosen = media.frames[len(media.frames) // 3] if media.frames else None
     if chosen and (file := files.picture(app.picture(media.id, chosen), files.SMALL)):
-        st.image(file, width=width, link=link_to, alt=f"Play {media.title}" if link_to else "")
+        if link_to:
+            st.image(file, width=width, link=link_to, alt=f"Play {media.title}")
+        else:  # no more than a picture, which a browser draws sooner
+            style = "display: block; width: 100%; border-radius: 0.5rem"
+            st.html(f'<img src="{file}" alt="" style="{style}">', width=width)
     else:
         with st.container(key=f"blank-{width}-{media.id}", width=width, horizontal_alignment="center"):
             st.markdown(

@@ -23,6 +23,8 @@ from pipeline.ui.timeline import timeline
 from pipeline.ui.watching import title, watch
 from pipeline.workflow import Pipeline
 
+DRAWN = 2.0  # s that a browser takes to draw the page, which loading would slow
+
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
@@ -51,7 +53,7 @@ def draw(app: Pipeline) -> None:
         trouble()
         if open.asked or open.library:
             watching(app, open)
-            app.warm()  # only now: loading would slow the drawing
+            app.warm(DRAWN)
         else:
             welcome(app)
 

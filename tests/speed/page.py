@@ -102,7 +102,7 @@ def drawings(library: Path, runs: int) -> None:
     from pipeline.ui import screen
     from pipeline.workflow import Pipeline
 
-    Pipeline.warm = lambda app: None
+    Pipeline.warm = lambda app, after: None
     taken: list[float] = []
     turn = screen.in_turn
 
