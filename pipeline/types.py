@@ -6,7 +6,9 @@ Times are seconds from the first picture or sound of the source, as floats.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SPOKEN = ("speech", "subtitle")  # the kinds of passage that are said; the others are seen
+SPOKEN = ("speech", "subtitle")  # the kinds of passage that are said
+SHOWN = ("screen", "caption")  # the kinds that are seen
+DOUBTFUL = "doubtful"  # the kind of what may have been said: the speech model itself doubts it, so it is never "said"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Passage:
     start: float  # s
     end: float  # s
     text: str
-    kind: str  # "speech", "subtitle", "screen" or "caption"
+    kind: str  # "speech", "subtitle", "screen", "caption" or "doubtful"
     image: str = ""  # the frame that a caption describes, path inside the media folder
 
 
@@ -42,7 +44,8 @@ class Chapter:
 class Coverage:
     """How far one part of a source was read."""
 
-    state: str  # "read", "reading" (being read now), "partly", "absent" (the source has none) or "off" (not readable)
+    state: str  # "read", "reading" (being read now), "partly", "absent" (the source has none), "off" (could not be read)
+    # or "doubtful" (something was found, and none of it is sure)
     by: str = ""  # what read it, such as "whisper base" or "talk.srt"; "" when nothing did
     note: str = ""  # what is missing and the next step; "" when there is nothing to say
     until: float | None = None  # s, how far it was read, where the rest is still to come; None: there is no rest

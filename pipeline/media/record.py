@@ -18,8 +18,8 @@ _READABLE = (1, FORMAT)  # another number is refused, not guessed at
 ID = re.compile(r"[0-9a-f]{32}")
 
 _IMAGE = re.compile(r"frames/[A-Za-z0-9_-][A-Za-z0-9._-]*")  # never leads out of the media folder
-_KIND = re.compile("speech|subtitle|screen|caption")
-_STATE = re.compile("read|reading|partly|absent|off")
+_KIND = re.compile("speech|subtitle|screen|caption|doubtful")
+_STATE = re.compile("read|reading|partly|absent|off|doubtful")
 _REST = b'\n "chapters": ['  # of a record as dump writes it: no text in it can hold a line of its own
 _ANY = re.compile(r"[\s\S]*")
 
