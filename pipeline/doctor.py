@@ -73,11 +73,15 @@ def _ffmpeg(pipeline: Pipeline) -> Check:
 def _speech(pipeline: Pipeline) -> Check:
     from pipeline.media import speech
 
-    model, engine = pipeline.settings.whisper_model, pipeline.settings.speech_engine
-    there, where = speech.available(model, engine)
+    there, where = speech.available(*speech.chosen(pipeline.settings))
     if there:
         return Check("speech", "ok", where)
-    return Check("speech", "broken" if model or engine else "off", "subtitles are read; speech is not heard", where)
+    return Check(
+        "speech",
+        "broken" if speech.is_named(pipeline.settings) else "off",
+        "subtitles are read; speech is not heard",
+        where,
+    )
 
 
 def _screen(pipeline: Pipeline) -> Check:

@@ -30,12 +30,12 @@ USUAL = {"frames": 1 / 40, "screen": 0.7, "pictures": 0.09, "captions": 1.0, "te
 LEARNED = ("frames", "speech", "screen", "pictures", "captions")  # the others are done in between, and quick
 # The same for Whisper, by its name; an unknown file is taken for base.
 HEARING = {"tiny": 1 / 8, "base": 1 / 4.5, "small": 1 / 1.6, "medium": 2.0, "large": 4.0, "turbo": 1.5}
-FASTER = 2.0  # times less that faster-whisper takes
+FASTER = 3.5  # times less that faster-whisper takes
 DOUBT = (0.6, 1.7)  # least and most of what another machine took
 MEASURED = (0.8, 1.3)  # the same of what this one took
 # Of the pictures that are looked at, those kept: a talk with slides keeps few, a film all and its cuts.
 KEPT = (0.2, 1.3)
-SPOKEN = (0.3, 1.0)  # of the sound, what is loud enough to be heard
+SPOKEN = (0.2, 1.0)  # of the sound, what is speech
 START = 5.0  # s to load what reads
 WORDS = 2.6  # a second, of fast speech
 TOKENS_A_WORD = 1.35
@@ -69,7 +69,7 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     elif facts.has_audio:
         length = _left(before, "speech") * facts.length
         steps["speech"] = _span(costs["speech"], SPOKEN[0] * length, SPOKEN[1] * length)
-        if not speech.is_on_disk(settings.whisper_model, settings.speech_engine):
+        if not speech.is_on_disk(*speech.chosen(settings)):
             notes.append("Whisper's weights are not on this machine yet: they are fetched first, if they can be.")
     if facts.has_video and embeddings.image_embedding_available(settings)[0]:
         steps["pictures"] = _span(costs["pictures"], *pictures)
@@ -147,9 +147,7 @@ def _known(settings: Settings) -> dict[str, tuple[float, float]]:
 
 def _costs(settings: Settings) -> dict[str, tuple[float, float]]:
     """(least, most) s of work for one s of the source or one picture, by step."""
-    model = Path(settings.whisper_model or speech.DEFAULT).stem.removeprefix("faster-").removeprefix("whisper-")
-    hearing = next((cost for name, cost in HEARING.items() if model.startswith(name)), HEARING["base"])
-    usual = USUAL | {"speech": hearing / (FASTER if settings.speech_engine == "faster-whisper" else 1)}
+    usual = USUAL | {"speech": _hearing(settings)}
     known, costs = _known(settings), {}
     for step, cost in usual.items():
         doubt = DOUBT
@@ -159,10 +157,17 @@ def _costs(settings: Settings) -> dict[str, tuple[float, float]]:
     return costs
 
 
+def _hearing(settings: Settings) -> float:
+    """s of work for one s of speech, on a machine where nothing was measured yet."""
+    model = Path(settings.whisper_model).stem.removeprefix("faster-").removeprefix("whisper-").removeprefix("distil-")
+    cost = next((cost for name, cost in HEARING.items() if model.startswith(name)), HEARING["base"])
+    is_slow = speech.engine_name(settings.whisper_model, settings.speech_engine) == "whisper"
+    return cost if is_slow and not settings.speech_base_url else cost / FASTER
+
+
 def _name(step: str, settings: Settings) -> str:
     """Under which name the cost of a step is kept: that of a model is another's with another model."""
-    heard_by = f"{settings.speech_engine} {settings.whisper_model}".strip()
-    model = {"speech": heard_by, "captions": settings.vllm_model, "pictures": settings.clip_model}
+    model = {"speech": speech.name(*speech.chosen(settings)), "captions": settings.vllm_model, "pictures": settings.clip_model}
     return f"{step} {model[step]}".strip() if step in model else step
 
 

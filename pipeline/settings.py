@@ -46,8 +46,11 @@ class Settings:
     frames_per_second: float = 0.2  # Hz, pictures taken from a video
     exact_frames: bool = False  # at its very multiples; else any picture in between, where it costs less to decode
     screen_text: bool = True  # read the text on frames
-    speech_engine: str = ""  # "whisper" or "faster-whisper"; "" is "whisper"
-    whisper_model: str = ""  # name, .pt file, or folder for faster-whisper; "" is "base" if its weights can be had
+    speech_engine: str = ""  # "whisper" or "faster-whisper"; "" is the one that fits: see media/speech.py
+    whisper_model: str = ""  # name, .pt file, or folder as CTranslate2 keeps weights; "" is "base"
+    speech_base_url: str = ""  # an OpenAI-compatible speech endpoint; "" hears on this machine
+    speech_api_key: str = field(default="", repr=False)
+    speech_model: str = ""  # a model name known to that endpoint
     clip_model: str = ""  # Hugging Face name or folder; "" is openai/clip-vit-base-patch32 if it can be had
     reranker: str = ""  # a cross-encoder that orders what was found; "" is none
     text_embedding: str = ""  # "local", "mistral" or "openai"; "" follows from the keys below
@@ -113,7 +116,14 @@ class Settings:
             raise SettingsError(
                 f"APP_PASSWORD is shorter than {SHORTEST_PASSWORD} characters: it is soon guessed. Give a longer one."
             )
-        for name in ("mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
+        if self.speech_base_url and (self.speech_engine or self.whisper_model):
+            raise SettingsError(
+                "SPEECH_BASE_URL is set beside SPEECH_ENGINE or WHISPER_MODEL, and only one of them can hear. Leave "
+                "SPEECH_BASE_URL empty to hear on this machine, or the other two to let the endpoint hear."
+            )
+        if self.speech_base_url and not self.speech_model:
+            raise SettingsError("SPEECH_BASE_URL needs SPEECH_MODEL: the name of the model that the endpoint serves.")
+        for name in ("speech_base_url", "mistral_base_url", "embedding_base_url", "vllm_base_url", "milvus_uri"):
             value = getattr(self, name)
             if value and not value.startswith(("http://", "https://")):
                 raise SettingsError(

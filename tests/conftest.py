@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Model hubs are never asked by a test: what is not on the disk is not there, at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# Whisper looks for its weights here, where there are none, and cannot fetch them through a proxy that is not there.
-os.environ["XDG_CACHE_HOME"] = "/nonexistent/cache"
+# Nothing hears, but where a test says so: weights cannot be joined here, nor fetched through a proxy that is not there.
+os.environ["XDG_CACHE_HOME"] = "/dev/null/cache"  # no folder, also not for root
 os.environ["https_proxy"] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = "127.0.0.1,localhost"
 
@@ -76,6 +76,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder of real media, ../shared, which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def whisper_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An XDG_CACHE_HOME for the weights of Whisper base, which are joined when they are first asked for."""
+    return (
+        tmp_path_factory.getbasetemp().parent / "cache"
+        if os.environ.get("PYTEST_XDIST_WORKER")
+        else (tmp_path_factory.mktemp("cache"))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from voice import RATE, speak
 
 SLIDES = ((0.0, "Photosynthesis"), (7.0, "Chlorophyll is green"), (14.0, "Thank you"))
 COLOURS = ((24, 48, 112), (16, 96, 48), (112, 32, 32), (96, 72, 16), (64, 24, 96))  # one a slide, in turn
 BITS = 12  # blocks that spell the number of a picture: 4,096 pictures
-RATE = 16_000  # Hz
 
 
 def make_film(
@@ -95,17 +95,6 @@ def read_number(image: Path | Image.Image) -> int:
     height, width = grey.shape
     row = grey[height // 24, [round((bit + 0.5) * width / BITS) for bit in range(BITS)]]
     return sum(int(value > 128) << bit for bit, value in enumerate(row))
-
-
-def speak(seconds: float) -> np.ndarray:
-    """Float32 mono at 16 kHz: syllables of a buzzing voice through two moving formants, with pauses. No words."""
-    t = np.arange(round(seconds * RATE)) / RATE
-    syllable = np.floor(t * 4)
-    first, second = 400 + 300 * np.sin(syllable * 1.7), 1400 + 700 * np.sin(syllable * 2.9)
-    buzz = np.sign(np.sin(2 * np.pi * 120 * t)) * 0.3
-    vowel = buzz * (np.sin(2 * np.pi * first * t) + 0.6 * np.sin(2 * np.pi * second * t))
-    loudness = np.clip(np.sin(np.pi * (t * 4 % 1)), 0, 1) * (t % 5 < 4)  # s: 4 of talk, 1 of silence
-    return (0.5 * vowel * loudness).astype(np.float32)
 
 
 def _title(text: str, size: tuple[int, int], colour: tuple[int, int, int], letters: float | None) -> np.ndarray:

@@ -194,7 +194,7 @@ def hearing(settings: Settings, whisper: str) -> Settings:
 
 def test_a_reading_that_was_killed_goes_on_in_mid_speech(talk, hearing, tmp_path):
     with pytest.raises(Killed):
-        read_here(talk, hearing, kill_at("speech", 0.5))
+        read_here(talk, hearing, kill_at("speech", 0.9))
     folder = hearing.data_dir / identify(talk)
     before = (folder / "speech.jsonl").read_bytes()
     broken_off = folders.load(folder)
@@ -288,7 +288,7 @@ def test_what_keeps_the_screen_from_being_read_beside_the_hearing_is_said(talk, 
 
 def test_what_was_read_so_far_is_asked_about_and_nothing_is_called_missing(talk, hearing):
     with pytest.raises(Killed):
-        read_here(talk, hearing, kill_at("speech", 0.5))
+        read_here(talk, hearing, kill_at("speech", 0.9))
     pipeline = build(hearing)
     with disk.hold(hearing.data_dir / identify(talk)):  # as its worker does
         media = pipeline.everything()[0][0]

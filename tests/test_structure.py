@@ -18,9 +18,9 @@ BASE = (
 HEAVY = {
     "av": "media/container.py",
     "moviepy": "media/clips.py",
-    "whisper": "media/openai_whisper.py",
-    "faster_whisper": "media/faster_whisper.py",
-    "ctranslate2": "media/faster_whisper.py",
+    "whisper": ("media/openai_whisper.py", "media/whisper_formats.py"),
+    "faster_whisper": ("media/faster_whisper.py", "media/vad.py"),
+    "ctranslate2": ("media/faster_whisper.py", "media/whisper_formats.py"),
     "rapidocr": "media/screen.py",
     "pymilvus": "search/stores.py",
     "transformers": "search/weights.py",

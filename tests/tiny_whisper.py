@@ -1,21 +1,23 @@
 """A Whisper checkpoint of the real format whose words are known: small enough to make, load and run in a second.
 
-In: a path. Out: a .pt file as OpenAI's are. It hears nothing: for every window of 30 s it says WORDS, in English,
-at the times of SAID. The weights are random but for the positions of the decoder, each of which points to the token
-that is to come there.
+In: a path. Out: a .pt file as OpenAI's are. It hears nothing: for every window of speech it says SAID, in English.
+The weights are random but for the positions of the decoder, each of which points to the token that is to come there.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-SAID = (  # s in the window, words
-    (0.0, 6.0, "The committee discussed the harbour bridge."),
-    (6.0, 14.0, "Its steel cables were measured in winter."),
-    (14.0, 29.0, "Nobody expected such an elephant in the library."),
+SAID = (
+    "The committee discussed the harbour bridge.",
+    "Its steel cables were measured in winter.",
+    "Nobody expected such an elephant in the library.",
 )
 WIDTH = 32
 
 
-def make_checkpoint(path: Path, said: tuple = SAID, width: int = WIDTH, heads: int = 2, layers: int = 1) -> Path:
+def make_checkpoint(
+    path: Path, said: Sequence[str] = SAID, width: int = WIDTH, heads: int = 2, layers: int = 1
+) -> Path:
     """Write the checkpoint; return its path. It has the vocabulary of the multilingual models."""
     import torch
     from whisper.model import ModelDimensions, Whisper
@@ -28,11 +30,8 @@ def make_checkpoint(path: Path, said: tuple = SAID, width: int = WIDTH, heads: i
     )  # fmt: skip
     model = Whisper(dims)
     tokenizer = get_tokenizer(multilingual=True, language="en", task="transcribe")
-    tokens = [tokenizer.to_language_token("en"), tokenizer.transcribe]
-    for start, end, words in said:
-        times = [tokenizer.timestamp_begin + round(second / 0.02) for second in (start, end)]
-        tokens += [times[0], *tokenizer.encode(f" {words}"), times[1]]
-    tokens.append(tokenizer.eot)
+    tokens = [tokenizer.to_language_token("en"), tokenizer.transcribe, tokenizer.no_timestamps]
+    tokens += [*tokenizer.encode("".join(f" {sentence}" for sentence in said)), tokenizer.eot]
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.02)

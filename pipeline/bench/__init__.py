@@ -201,10 +201,10 @@ class _Bench:
             return "No model answers. Set VLLM_BASE_URL to an OpenAI-compatible endpoint."
         there, what = {
             "ocr": screen.available,
-            "speech": lambda: speech.available(self.settings.whisper_model, self.settings.speech_engine),
+            "speech": lambda: speech.available(*speech.chosen(self.settings)),
             "image-embedding": lambda: image_embedding_available(self.settings),
         }.get(step.name, lambda: (True, ""))()
-        if step.name == "speech" and there and not self._loud:
+        if step.name == "speech" and there and not self._spoken:
             return "Nothing is heard in its sound."
         return "" if there else what
 
@@ -221,7 +221,7 @@ class _Bench:
                 some = self._spread(PICTURES if step.name == "ocr" else EMBEDDED)
                 return replace(work, pictures=some), (kept, max(kept, sampled), kept)
             case "speech":
-                return work, (self._loud,) * 3
+                return work, (self._spoken,) * 3
             case "text-embedding":
                 self._make_library()
                 return work, (texts,) * 3
@@ -301,7 +301,7 @@ class _Bench:
         return tuple(self._kept[number * len(self._kept) // count] for number in range(count))
 
     @cached_property
-    def _loud(self) -> float:
+    def _spoken(self) -> float:
         """How many s of the sound hold any, once a stretch of it was chosen."""
         return self._measured(decoding.choose_sound, self._work, math.inf if self.whole else SECONDS).done
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.bench.work import Work
 from pipeline.media import guard, look, video
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
-from pipeline.media.loudness import HOP, RATE, stretches
+from pipeline.media.vad import FRAME, RATE, stretches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,24 +153,28 @@ def _sound(work: Work) -> "Iterator[np.ndarray]":
 
 
 def choose_sound(work: Work, seconds: float) -> Iterator[float | None]:
-    """Keep the stretch of so many s that holds most sound. Done: how many s of all hold sound."""
+    """Keep the stretch of so many s that holds most speech. Done: how many s of all hold speech."""
     import numpy as np
 
     yield
-    path, louds = work.folder / "sound", [np.zeros(0, bool)]
+    path = work.folder / "sound"
     with open(path, "wb") as file:
-        for piece in stretches(_sound(work)):
-            silent = max(0, piece.begin // HOP - sum(map(len, louds)))  # hops between stretches
-            louds += [np.zeros(silent, bool), piece.loud]
-            file.seek(piece.begin * 4)
-            file.write(piece.sound.tobytes())
-    loud = np.concatenate(louds)
-    many = min(len(loud), int(min(seconds, 1e9) * RATE / HOP))
-    before = np.concatenate([[0], np.cumsum(loud)])
-    first = int((before[many:] - before[: len(before) - many]).argmax()) if many else 0
+
+        def kept() -> "Iterator[np.ndarray]":
+            for block in _sound(work):
+                file.write(block.tobytes())
+                yield block
+
+        speech = [span for piece in stretches(kept()) for window in piece.windows for span in window.speech]
     heard = np.memmap(path, np.float32, "r") if path.stat().st_size else np.zeros(0, np.float32)
-    np.save(work.sound, heard[first * HOP : (first + many) * HOP])
-    yield float(loud.sum()) * HOP / RATE
+    spoken = np.zeros(-(-len(heard) // FRAME), bool)
+    for begin, end in speech:
+        spoken[begin // FRAME : end // FRAME] = True
+    many = min(len(spoken), int(min(seconds, 1e9) * RATE / FRAME))
+    before = np.concatenate([[0], np.cumsum(spoken)])
+    first = int((before[many:] - before[: len(before) - many]).argmax()) if many else 0
+    np.save(work.sound, heard[first * FRAME : (first + many) * FRAME])
+    yield float(spoken.sum()) * FRAME / RATE
 
 
 def stretch(work: Work, seconds: float) -> Iterator[float | None]:

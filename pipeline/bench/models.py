@@ -14,7 +14,8 @@ from pipeline.bench.work import Work
 from pipeline.cores import cores
 from pipeline.media import folder as folders
 from pipeline.media import screen, speech
-from pipeline.media.loudness import HOP, RATE, stretches
+from pipeline.media.openai_whisper import from_folder
+from pipeline.media.vad import RATE, stretches
 from pipeline.search import embeddings, minilm, vectors
 from pipeline.search.clip import DEFAULT_MODEL
 from pipeline.search.embeddings import text_embedding
@@ -62,14 +63,13 @@ def words(work: Work) -> Iterator[float | None]:
     import numpy as np
 
     sound = np.load(work.sound)
-    blip = np.zeros(15 * RATE, np.float32)  # a second of sound, and silence enough to be a stretch of its own
-    blip[:RATE] = 0.01 * np.sin(np.arange(RATE) * (2 * np.pi * 440 / RATE))
-    heard = speech.hear([blip, sound], work.settings.whisper_model, work.settings.speech_engine)
-    next(heard)  # loads the model
+    model, engine = speech.chosen(work.settings)
+    transcribe = speech.load(model, engine)
+    transcribe([sound[:RATE]], lambda told: [("en",)] * len(told))
     yield
-    for _ in heard:
+    for _ in speech.hear([sound], model, engine, using=transcribe):
         pass
-    yield _loud(sound)
+    yield _spoken(sound)
 
 
 def words_plainly(work: Work) -> Iterator[float | None]:
@@ -77,7 +77,7 @@ def words_plainly(work: Work) -> Iterator[float | None]:
 
     sound = np.load(work.sound)
     model = _whisper(work)
-    if work.settings.speech_engine == "faster-whisper":
+    if _is_faster(work):
 
         def hear(sound: "np.ndarray") -> object:
             return list(model.transcribe(sound)[0])
@@ -86,7 +86,7 @@ def words_plainly(work: Work) -> Iterator[float | None]:
     hear(sound[:RATE])
     yield
     hear(sound)
-    yield _loud(sound)
+    yield _spoken(sound)
 
 
 def words_barely(work: Work) -> Iterator[float | None]:
@@ -97,7 +97,7 @@ def words_barely(work: Work) -> Iterator[float | None]:
     sound = np.load(work.sound)
     model = _whisper(work)
     windows = [whisper.pad_or_trim(sound[at : at + WINDOW]) for at in range(0, len(sound), WINDOW)]
-    if work.settings.speech_engine == "faster-whisper":
+    if _is_faster(work):
         mel = np.stack([model.feature_extractor(one)[:, :3000] for one in windows])
         prompt = [model.hf_tokenizer.token_to_id(f"<|{one}|>") for one in PROMPT]
 
@@ -113,19 +113,23 @@ def words_barely(work: Work) -> Iterator[float | None]:
     hear(mel[:1])
     yield
     hear(mel)
-    yield _loud(sound)
+    yield _spoken(sound)
+
+
+def _is_faster(work: Work) -> bool:
+    return speech.engine_name(work.settings.whisper_model, work.settings.speech_engine) == "faster-whisper"
 
 
 def _whisper(work: Work) -> Any:
-    """The model of the engine that the settings name, as its authors load it."""
-    weights = str(speech.require(work.settings.whisper_model, work.settings.speech_engine))
-    if work.settings.speech_engine == "faster-whisper":
+    """The model of the engine that the settings choose, as its authors load it."""
+    weights = speech.require(work.settings.whisper_model, work.settings.speech_engine)
+    if _is_faster(work):
         from faster_whisper import WhisperModel
 
-        return WhisperModel(weights, compute_type="int8", cpu_threads=cores(), local_files_only=True)
+        return WhisperModel(str(weights), compute_type="int8", cpu_threads=cores(), local_files_only=True)
     import whisper
 
-    return whisper.load_model(weights)
+    return from_folder(weights) if weights.is_dir() else whisper.load_model(str(weights))
 
 
 def text_vectors(work: Work) -> Iterator[float | None]:
@@ -213,9 +217,9 @@ def _blank(folder: Path) -> Path:
     return path
 
 
-def _loud(sound: "np.ndarray") -> float:
-    """How many s hold sound."""
-    return float(sum(piece.loud.sum() for piece in stretches([sound]))) * HOP / RATE
+def _spoken(sound: "np.ndarray") -> float:
+    """How many s hold speech."""
+    return sum(window.seconds for piece in stretches([sound]) for window in piece.windows)
 
 
 def first_of(work: Work) -> Media:

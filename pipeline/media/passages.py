@@ -8,8 +8,9 @@ Knows neither files nor where the words come from. Pure.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 
 from pipeline.types import Passage
 
@@ -52,6 +53,21 @@ def cut(segments: Iterable[Segment], kind: str) -> list[Passage]:
     return [Passage(start, end, " ".join(text.split()), kind) for start, end, text in parts]
 
 
+def by_sentence(words: Sequence[str], seconds: float) -> Iterator[slice]:
+    """Which words belong together: a sentence, or as much of a long one as fits. They are said in so many seconds.
+
+    Each word holds the space before it, if there is one.
+    """
+    text = "".join(words)
+    begins = [*accumulate(map(len, words), initial=0)][:-1]
+    first = 0
+    for stop in _stops(text, seconds) if text.strip() else ():
+        after = bisect_left(begins, stop)
+        if after > first:
+            yield slice(first, after)
+            first = after
+
+
 def tidy(segments: Iterable[Segment]) -> list[Segment]:
     """The same words in the order of time, without empty segments and without lines that a caption repeats.
 
@@ -79,18 +95,23 @@ def tidy(segments: Iterable[Segment]) -> list[Segment]:
 def _pieces(start: float, end: float, text: str) -> Iterator[Segment]:
     """A segment cut behind the sentences in it; a sentence that alone is too long, also between its words."""
     per_letter = (end - start) / len(text)
-    stops: list[int] = []
-    for first, last in pairwise([0, *_breaks(text), len(text)]):
-        letters, seconds = last - first, (last - first) * per_letter
-        if letters > MOST or seconds > LONGEST:
-            # Parts may be half as long again where words end, and still fit.
-            parts = max(math.ceil(letters * 1.5 / MOST), min(math.ceil(seconds / AIM), math.ceil(letters / FEW)))
-            stops += _between_words(text, first, last, parts)
-        stops.append(last)
-    for first, last in pairwise([0, *stops]):
+    for first, last in pairwise([0, *_stops(text, end - start)]):
         if words := text[first:last].strip():
             begin = min(round(start + first * per_letter, 3), end) if first else start
             yield begin, max(round(start + last * per_letter, 3), begin) if last < len(text) else end, words
+
+
+def _stops(text: str, seconds: float) -> list[int]:
+    """Where each part of a text ends that is said in so many seconds: a sentence, or as much of it as fits."""
+    stops: list[int] = []
+    for first, last in pairwise([0, *_breaks(text), len(text)]):
+        letters, takes = last - first, (last - first) * seconds / len(text)
+        if letters > MOST or takes > LONGEST:
+            # Parts may be half as long again where words end, and still fit.
+            parts = max(math.ceil(letters * 1.5 / MOST), min(math.ceil(takes / AIM), math.ceil(letters / FEW)))
+            stops += _between_words(text, first, last, parts)
+        stops.append(last)
+    return stops
 
 
 def _breaks(text: str) -> Iterator[int]:

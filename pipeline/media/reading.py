@@ -8,7 +8,8 @@ Knows no vectors and no vector store.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from pipeline.media.source import check
 from pipeline.media.unfinished import broken_off, under_way
 from pipeline.settings import Limits, Settings
 from pipeline.times import stamp
-from pipeline.types import SPOKEN, Coverage, Frame, Media, Passage, Progress
+from pipeline.types import DOUBTFUL, SHOWN, Coverage, Frame, Media, Passage, Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,7 @@ Words = tuple[Sequence[passages.Segment], str, str, Coverage]  # segments, their
 
 HEARD = "speech.jsonl"  # a line for each stretch that was heard
 MINUTE = 60.0  # s of work between two times that what was read is told
+MOSTLY = 2 / 3  # of what is said is in the language of a source
 NO_SOUND = "The file has no sound."
 
 
@@ -52,9 +54,8 @@ def begin_media(
         words = _read_transcript(path, settings.limits)
         title, length = subtitles.stem(path), max(end for _, end, _ in words[0])
     else:
-        if settings.whisper_model or settings.speech_engine:
-            # An hour of frames is not read first to fail then.
-            speech.require(settings.whisper_model, settings.speech_engine)
+        if speech.is_named(settings):
+            speech.require(*speech.chosen(settings))  # an hour of frames is not read first to fail then
         frames, coverage = _read_frames(path, facts, folder, settings, report)
         words = _read_words(path, facts, folder, settings.limits)
         title, length = path.stem, facts.length
@@ -109,13 +110,18 @@ def _with_words(
     language: str,
     coverage: Coverage,
     folder: Path,
+    doubtful: Sequence[passages.Segment] = (),
 ) -> Media:
-    """The media with these words for all that is said in it, which the transcript in the folder holds too."""
+    """The media with these words for all that is said in it, which the transcript in the folder holds too.
+
+    `doubtful`: what may have been said; it stands in no transcript.
+    """
     folders.write_transcript(segments, folder)
-    seen = [one for one in media.passages if one.kind not in SPOKEN]
+    seen = [one for one in media.passages if one.kind in SHOWN]
+    unsure = [Passage(start, end, " ".join(text.split()), DOUBTFUL) for start, end, text in doubtful]
     return replace(
         media,
-        passages=_in_order([*passages.cut(segments, kind), *seen]),
+        passages=_in_order([*passages.cut(segments, kind), *unsure, *seen]),
         language=language or languages.tell(" ".join(text for _, _, text in segments)) or media.language,
         coverage={**media.coverage, "speech": coverage},
     )
@@ -123,7 +129,7 @@ def _with_words(
 
 def _with_screen(media: Media, found: Sequence[Passage], coverage: Coverage) -> Media:
     """The media with these texts for all that stands on its screen."""
-    said = [one for one in media.passages if one.kind in SPOKEN]
+    said = [one for one in media.passages if one.kind not in SHOWN]
     return replace(
         media,
         passages=_in_order([*said, *found]),
@@ -232,11 +238,14 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     by = " and ".join(dict.fromkeys(line["by"] for line in lines))
     segments = [tuple(segment) for line in lines for segment in line["segments"]]
     last = speech.Stretch(0.0)
-    if lines:
-        last = speech.Stretch(lines[-1]["until"], (), lines[-1]["language"], tuple(lines[-1].get("tally", ())))
+    doubtful = [tuple(segment) for line in lines for segment in line.get("doubtful", ())]
+    spoken: Counter[str] = Counter()
+    for line in lines:
+        spoken.update(line.get("languages", {}))
+    last = speech.Stretch(lines[-1]["until"], language=lines[-1]["language"]) if lines else speech.Stretch(0.0)
 
     def heard(coverage: Coverage) -> Media:
-        return _with_words(media, segments, "speech", last.language, coverage, folder)
+        return _with_words(media, segments, "speech", _usual(spoken), coverage, folder, doubtful)
 
     def note(what: str) -> None:
         if what not in notes:
@@ -244,10 +253,11 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
             append_line(folder / HEARD, {"notes": [what]})  # who goes on after a break does not come here again
 
     report(Progress("speech", _part(last.until, media.length)))
-    now_by = speech.name(settings.whisper_model, settings.speech_engine)
+    model, engine = speech.chosen(settings)
+    now_by = speech.name(model, engine)
     told, unheard = time.monotonic(), not segments
     with closing(_sound_of(path, last.until, settings.limits, note)) as sound:
-        stretches = speech.hear(sound, settings.whisper_model, settings.speech_engine, last)
+        stretches = speech.hear(sound, model, engine, last)
         while True:
             try:
                 stretch = next(stretches, None)
@@ -255,7 +265,7 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
                 why = [f"The sound could not be read. {error}", *notes]
                 return heard(_coverage("partly" if segments else "off", by, why))
             except ModelError as error:
-                if settings.whisper_model or settings.speech_engine:  # named in the settings: used, or an error
+                if speech.is_named(settings):  # used, or an error
                     raise
                 why = f"{error} Then read the video again."
                 if segments:
@@ -265,9 +275,12 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
                 break
             last = stretch
             by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
-            line = {"until": last.until, "language": last.language, "by": now_by, "tally": last.tally}
-            append_line(folder / HEARD, line | {"segments": [list(one) for one in last.segments]})
+            line = {"until": last.until, "language": last.language, "languages": dict(last.languages), "by": now_by}
+            found = {"segments": [*map(list, last.segments)], "doubtful": [*map(list, last.doubtful)]}
+            append_line(folder / HEARD, line | found)
             segments += last.segments
+            doubtful += last.doubtful
+            spoken.update(last.languages)
             report(Progress("speech", _part(last.until, media.length)))
             if (segments and unheard) or time.monotonic() - told >= MINUTE:  # the first words at once
                 keep(heard(under_way("speech", last.until, media.length, by)))
@@ -275,9 +288,17 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     if not last.until:
         return heard(_coverage("absent", "", notes))
     report(Progress("speech", 1.0))
+    if not segments and doubtful:
+        return heard(_coverage("doubtful", by, ["Whether somebody speaks is in doubt.", *notes]))
     if not segments:
         return heard(_coverage("absent", by, ["No speech was heard.", *notes]))
     return heard(_coverage("read", by, notes))
+
+
+def _usual(spoken: Mapping[str, float]) -> str:
+    """The language that is spoken for most of the time (s by language); "" where none is sure, or several are."""
+    most = max(spoken, key=lambda one: spoken[one], default="")
+    return most if most and spoken[most] >= MOSTLY * sum(spoken.values()) else ""
 
 
 def _part(until: float, length: float) -> float:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.line import hold_line
 from pipeline.search import minilm, nearness
 from pipeline.search.base import Batched, clean, safe_name, unit
 from pipeline.search.clip import image_embedding, image_embedding_available, image_reader
-from pipeline.search.services import ONE_TRY, QUESTION, WHOLE, Service, hold_line
+from pipeline.search.services import ONE_TRY, QUESTION, WHOLE, Service
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,16 +3,15 @@
 Knows HTTP status codes and how long to wait. Does not know what is sent or what comes back.
 """
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from pipeline.errors import EmbeddingError
-from pipeline.line import Line
+from pipeline.line import TooSlow, in_time
 
 TRIES = 5
 FIRST_WAIT = 1.0  # s, doubled with each try
@@ -21,19 +20,6 @@ ONE_TRY = 30.0  # s, from a request to the end of its answer
 WHOLE = 150.0  # s, all tries of one call and the waits between them
 QUESTION = 30.0  # s, the same where a person waits for it
 SHORTEST_TEXT = 500  # characters; a text is not cut below this to fit a model
-
-
-_thread = threading.local()  # .line: the Line of the request that this thread makes
-
-
-def hold_line(response: Any) -> None:
-    """To be told of each response of the client, when its headers have come: its connection can be cut from then on."""
-    if stream := response.extensions.get("network_stream"):
-        _thread.line.hold(stream.get_extra_info("socket"))
-
-
-class TooSlow(Exception):
-    """No whole answer came in time."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +46,7 @@ class Service:
         tries, waited, end = 1, 0.0, time.monotonic() + within
         while True:
             try:
-                return _in_time(call, texts, min(self.one_try, end - time.monotonic()))
+                return in_time(partial(call, texts), min(self.one_try, end - time.monotonic()))
             except (*self.errors, TooSlow) as error:
                 status = getattr(error, "status_code", None)
                 if status in (401, 403):
@@ -107,33 +93,6 @@ class Service:
     def _without_key(self, error: Exception) -> Exception | None:
         """The error as a cause, unless it repeats the key: a traceback is printed and logged."""
         return None if self.key and self.key in str(error) else error
-
-
-def _in_time(call: Callable[[list[str]], Any], texts: list[str], seconds: float) -> Any:
-    """call(texts) on a thread of its own, cut off when it takes longer than that. Raises TooSlow, and what it raises.
-
-    A read timeout alone cannot do this: an answer that drips never meets it, a name that does not resolve never
-    starts it.
-    """
-    line = Line()
-    ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        _thread.line = line
-        try:
-            ended.put((call(texts), None))
-        except BaseException as error:  # handed to the thread that waits
-            ended.put((None, error))
-
-    threading.Thread(target=work, name="embedding-service", daemon=True).start()
-    try:
-        answer, error = ended.get(timeout=max(0.0, seconds))
-    except queue.Empty:
-        line.cut()
-        raise TooSlow from None
-    if error is not None:
-        raise error
-    return answer
 
 
 def _too_long(status: int | None, error: Exception) -> bool:

@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import hostile  # noqa: E402
-from make_film import make_film, speak  # noqa: E402
+from make_film import make_film  # noqa: E402
+from voice import speak  # noqa: E402
 
 from pipeline.errors import PipelineError, SourceError  # noqa: E402
 from pipeline.media import added, burst, clips, guard, reading, subtitles, video  # noqa: E402
