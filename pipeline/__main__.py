@@ -25,6 +25,7 @@ from pipeline.chat.citations import cue
 from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
+from pipeline.media import pasted
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
@@ -297,7 +298,7 @@ def _evaluate(pipeline: Pipeline, options: argparse.Namespace) -> int:
 
 def _bench(pipeline: Pipeline, options: argparse.Namespace) -> int:
     steps = bench.choose([name.strip() for name in options.steps.split(",") if name.strip()])
-    path = Path(options.path).expanduser().absolute()
+    path = pasted.to_path(options.path)
     found = []
     with _ProgressLine() as line:
         for row in bench.run(path, pipeline.settings, steps, options.whole, options.repeat, line.show):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipeline.disk import storage_errors
 from pipeline.errors import LibraryBusy, PipelineError
-from pipeline.media.source import is_inside
+from pipeline.media.source import is_allowed
+from pipeline.settings import ANYWHERE
 from pipeline.workflow import Pipeline
 
 LOW_DISK = 1_000_000_000  # bytes; an hour of video takes about 100 MB
@@ -207,24 +208,27 @@ def _files(pipeline: Pipeline) -> Check:
             "Put the files back, or read them from where they are now: nothing is read twice.",
         )
     limits = pipeline.settings.limits
-    if outside := [one for one in media if not is_inside(Path(one.source), limits)]:
+    if outside := [one for one in media if not is_allowed(Path(one.source), limits)]:
         return Check(
             "video files",
             "off",
             f"outside MEDIA_ROOTS: {_some([one.title for one in outside])}. Questions work, "
             "without playing and looking closer",
-            f"Add their folder to MEDIA_ROOTS: {Path(os.path.realpath(outside[0].source)).parent}",
+            "Set MEDIA_ROOTS to "
+            + os.pathsep.join(map(str, (*limits.roots, Path(os.path.realpath(outside[0].source)).parent))),
         )
     return Check("video files", "ok", f"{len(media)} where they were read: they can be played and looked at closer")
 
 
 def _page(pipeline: Pipeline) -> Check:
+    roots = pipeline.settings.media_roots
+    may = "any file that you may read" if ANYWHERE in roots else f"files in {', '.join(map(str, roots))}"
     if pipeline.settings.app_password:
-        return Check("page", "ok", "asks for a password")
+        return Check("page", "ok", f"asks for a password; reads {may}")
     return Check(
         "page",
         "off",
-        "opens to this machine alone, unless Streamlit's own login is set up",
+        f"opens to this machine alone, unless Streamlit's own login is set up; reads {may}",
         "To open it to a network set APP_PASSWORD, then start it with --server.address=0.0.0.0, behind https.",
     )
 

@@ -17,7 +17,7 @@ from pipeline.disk import write_whole
 from pipeline.errors import StorageError
 from pipeline.media import guard, screen, speech, subtitles, unfinished, video
 from pipeline.media.picture import LONG_SIDE
-from pipeline.media.source import check, is_inside
+from pipeline.media.source import check, is_allowed
 from pipeline.search import embeddings
 from pipeline.settings import Limits, Settings
 from pipeline.types import Estimate, Media, Progress
@@ -185,7 +185,7 @@ def _left(before: Media | None, part: str) -> float:
 
 def _is_written(path: Path, facts: video.Facts, limits: Limits) -> str:
     """Where what is said stands written, "" where it does not seem to."""
-    beside = [one for one in subtitles.find_beside(path) if is_inside(one, limits)]
+    beside = [one for one in subtitles.find_beside(path) if is_allowed(one, limits)]
     if beside:
         return beside[0].name
     return "the subtitles inside the file" if any(codec not in video.BITMAPS for _, codec, _ in facts.subtitles) else ""

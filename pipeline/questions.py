@@ -15,6 +15,7 @@ from pipeline.chat import intent
 from pipeline.errors import MediaNotFound, SourceError
 from pipeline.media.video import identify
 from pipeline.metrics import Stretch
+from pipeline.settings import Limits
 from pipeline.types import Progress
 from pipeline.workflow import Pipeline
 
@@ -74,7 +75,9 @@ def load(files: Sequence[Path], pipeline: Pipeline, report: Callable[[Progress],
     for where, file, fields in parsed:
         key = (file.parent, fields.get("media") or fields["transcript"])
         if key not in ids:
-            ids[key] = _known(pipeline, fields.get("media", "")) or _identified(where, file.parent / key[1], paths)
+            ids[key] = _known(pipeline, fields.get("media", "")) or _identified(
+                where, file.parent / key[1], pipeline.settings.limits, paths
+            )
     _read(pipeline, {media: path for media, path in paths.items() if media not in library}, set(ids.values()), report)
     lengths = {media: pipeline.get(media).length for media in set(ids.values())}
     questions = []
@@ -144,10 +147,10 @@ def _known(pipeline: Pipeline, start: str) -> str | None:
         return None
 
 
-def _identified(where: str, path: Path, paths: dict[str, Path]) -> str:
+def _identified(where: str, path: Path, limits: Limits, paths: dict[str, Path]) -> str:
     """The id that the file has or will have in the library; kept in `paths`."""
     try:
-        media = identify(path)
+        media = identify(path, limits)
     except SourceError as error:
         raise SourceError(f"{where}: {error}") from error
     paths.setdefault(media, path)

@@ -5,9 +5,11 @@ says so. `.env` is loaded by the entry points (app.py, python -m pipeline), neve
 """
 
 import dataclasses
+import glob
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from pipeline.errors import SettingsError
 
 SPEECH_ENGINES = ("whisper", "faster-whisper")
 TEXT_EMBEDDINGS = ("local", "mistral", "openai")
+APP = Path(__file__).resolve().parents[1]  # the folder of app.py
+ANYWHERE = Path("/")
 SHORTEST_PASSWORD = 8  # characters
 SHORTEST_SECRET = 4  # characters; what is shorter stands in many words, and is no key
 BOUNDS = {
@@ -30,12 +34,13 @@ BOUNDS = {
 class Limits:
     """Which files may be opened, and how far they are decoded. Errors name the setting that a number comes from."""
 
-    roots: tuple[Path, ...] = (Path("/"),)  # files lie in one of these folders: MEDIA_ROOTS
+    roots: tuple[Path, ...] = (ANYWHERE,)  # files lie in one of these folders: MEDIA_ROOTS
     size: float = 50e9  # bytes of a file: MAX_FILE_GB
     length: float = 24 * 3600.0  # s: MAX_HOURS
     pixels: float = 64e6  # of one picture: MAX_MEGAPIXELS
     pictures: int = 20_000  # that are kept of one video: MAX_PICTURES
     memory: float = 4 * 2.0**30  # bytes, of the process that decodes: DECODE_MEMORY_GB
+    closed: tuple[Path, ...] = ()  # files that are never opened, wherever they lie; * and ? as in PurePath.match
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Settings:
     captions: bool = False  # let that model describe each kept frame once, when a video is read
     app_password: str = field(default="", repr=False)  # the page asks for it; "" asks for none
     app_users: str = ""  # e-mail addresses, with commas, of whom Streamlit's own login lets in; "" is all it knows
-    media_roots: tuple[Path, ...] = ()  # sources lie in these folders, or in data_dir; () is the home folder
+    media_roots: tuple[Path, ...] = ()  # sources lie in these folders, or in data_dir; () follows from app_password
     max_file_gb: float = 50.0  # GB, of one source
     max_hours: float = 24.0  # h, of one source
     max_megapixels: float = 64.0  # of one picture
@@ -80,7 +85,7 @@ class Settings:
             raise SettingsError(
                 f"FRAMES_PER_SECOND is {self.frames_per_second:g}. Give a number above 0 and at most 30, such as 0.2."
             )
-        roots = [*(self.media_roots or _home()), self.data_dir]
+        roots = [*(self.media_roots or (_home() if self.app_password else [ANYWHERE])), self.data_dir]
         object.__setattr__(self, "media_roots", tuple(dict.fromkeys(_folder(one) for one in roots)))
         for name, (least, most) in BOUNDS.items():
             if not least <= getattr(self, name) <= most:
@@ -165,12 +170,14 @@ class Settings:
             self.max_megapixels * 1e6,
             int(self.max_pictures),
             self.decode_memory_gb * 2**30,
+            _closed(self.data_dir),
         )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+    def from_env(cls, environ: Mapping[str, str] | None = None, login: bool = False) -> "Settings":
         """Read the environment (or the given mapping). Empty values count as not set.
 
+        login: whether others are let in by another way than app_password; media_roots has the same default then.
         Raises SettingsError where a value cannot be used.
         """
         environ = os.environ if environ is None else environ
@@ -179,6 +186,8 @@ class Settings:
             text = environ.get(setting.name.upper(), "").strip()
             if text:
                 given[setting.name] = _parse(setting, text)
+        if login and "media_roots" not in given:
+            given["media_roots"] = _home() or (given.get("data_dir", cls.data_dir),)
         return cls(**given)
 
 
@@ -222,6 +231,22 @@ def _home() -> tuple[Path, ...]:
         return ()
 
 
+def _closed(data_dir: Path) -> tuple[Path, ...]:
+    """The app's own passwords and keys, and the chats that it keeps: nobody needs them read as a source."""
+    started_in = []
+    with suppress(OSError):  # the folder is gone
+        started_in = [Path.cwd()]
+    folders = dict.fromkeys((APP, *started_in, *_home()))
+    files = ("secrets.toml", "config.toml")  # the second may hold the secret of the login's cookies
+    library = Path(glob.escape(os.path.realpath(data_dir)))
+    chats = ("chat*.json", "chat-pictures*/*", "*/chat*.json", "*/chat-pictures*/*")  # see talks.py
+    return (
+        APP / ".env",
+        *(folder / ".streamlit" / file for folder in folders for file in files),
+        *(library / pattern for pattern in chats),
+    )
+
+
 def _folder(path: str | Path) -> Path:
     try:
         return Path(path).expanduser().absolute()
@@ -231,7 +256,9 @@ def _folder(path: str | Path) -> Path:
 
 def _parse(setting: dataclasses.Field, text: str) -> str | float | bool | Path | tuple[Path, ...]:
     if setting.type == tuple[Path, ...]:
-        return tuple(Path(one) for one in text.split(os.pathsep) if one.strip())
+        if not (folders := tuple(Path(one) for one in text.split(os.pathsep) if one.strip())):
+            raise SettingsError(f"{setting.name.upper()} names no folder. Give one or more, or leave it empty.")
+        return folders
     if setting.type is bool:
         if text.lower() in ("on", "1", "true", "yes"):
             return True

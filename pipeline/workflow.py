@@ -33,7 +33,7 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.finding import Lists
-from pipeline.media import added, screen, sources, subtitles, unfinished, uploads
+from pipeline.media import added, pasted, screen, sources, subtitles, unfinished, uploads
 from pipeline.media import folder as folders
 from pipeline.media.catalogue import Catalogue
 from pipeline.playing import Playable, Player
@@ -84,17 +84,17 @@ class Pipeline:
         folders.sweep(settings.data_dir)
         self._catalogue = Catalogue(settings.data_dir)
 
-    # -- reading
+    # -- reading. A path that is text is taken as a person pasted it: see media/pasted.py.
 
     def estimate(self, path: str | Path, again: bool = False) -> Estimate:
         """What reading a source will take: minutes, disk, tokens. Quick. Raises SourceError, StorageError."""
-        path = _absolute(path)
+        path = self._path(path)
         before = None if again else next((one for one in self.list()[0] if one.source == str(path)), None)
         return estimate.estimate(path, self.settings, self.get(before.id) if before else None)
 
     def sources(self, path: str | Path) -> Sequence[Path]:
         """The file at a path, or all videos and transcripts of a folder. Raises SourceError."""
-        return sources.sources(_absolute(path), self.settings.limits)
+        return sources.sources(self._path(path), self.settings.limits)
 
     def ingest(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source and bring the index up to date. What was read before is not read twice.
@@ -116,9 +116,7 @@ class Pipeline:
 
     def read(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source into its folder, vectors included, in a process of its own. Raises PipelineError."""
-        if not str(path).strip():
-            raise SourceError("There is no path. Give the path of a video.")
-        path = _absolute(path)
+        path = self._path(path)
         return self._read(path, again, report, lambda media_id: None, Worker(path, self.settings, again))
 
     def _read(self, path: Path, again: bool, report: Report, ready: Ready, worker: Worker) -> Media:
@@ -137,8 +135,11 @@ class Pipeline:
         return dict(self._queue.by_path)  # pages look through it while others add to it
 
     def start(self, path: str | Path, again: bool = False) -> Reading:
-        """Ingest in the background, one source after another. The same path twice is one reading."""
-        path = _absolute(path)
+        """Ingest in the background, one source after another. The same path twice is one reading.
+
+        Raises StorageError; SourceError for what can be no path. What is wrong with the source, the reading tells.
+        """
+        path = self._path(path)
         folders.require(self.settings.data_dir)
         return self._queue.add(path, again, self._worker(path, again))
 
@@ -153,6 +154,9 @@ class Pipeline:
             reading = Reading(path, again, self._worker(path, again), self._queue, media_id=media_id)
             self._queue.show_broken_off(reading, BROKE_OFF)
         return self
+
+    def _path(self, given: str | Path) -> Path:
+        return pasted.to_path(given, dict.fromkeys(Path(one.source).parent for one in self.list()[0]))
 
     def _worker(self, path: Path, again: bool) -> Worker:
         return Worker(path, self.settings, again)
@@ -545,12 +549,6 @@ class Pipeline:
     def _folders(self, media_ids: Collection[str]) -> Folders:
         folder_of = self.settings.data_dir.joinpath
         return {one: (folder_of(one), partial(folders.load, folder_of(one))) for one in media_ids}
-
-
-def _absolute(path: str | Path) -> Path:
-    with contextlib.suppress(RuntimeError):  # "~talk.mp4" is a file, and nobody's home
-        path = Path(path).expanduser()
-    return Path(path).absolute()
 
 
 def _not_searched(behind: Sequence[Listed]) -> str:

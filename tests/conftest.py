@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import pipeline.settings
 from pipeline import build, steps
 from pipeline.settings import Settings
 from pipeline.types import Media, Progress
@@ -28,9 +27,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["XDG_CACHE_HOME"] = "/dev/null/cache"  # no folder, also not for root
 os.environ["https_proxy"] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = "127.0.0.1,localhost"
-
-# The films of the tests lie in temporary folders and beside the checkout, not in anybody's home folder.
-pipeline.settings._home = lambda: (Path("/"),)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SUBTITLES = """1
@@ -60,7 +56,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for setting in dataclasses.fields(Settings):
         monkeypatch.setenv(setting.name.upper(), "")  # empty is not set, and a .env does not fill it
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("MEDIA_ROOTS", "/")  # of processes that a test starts
     monkeypatch.chdir(tmp_path)
 
 

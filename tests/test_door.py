@@ -293,6 +293,21 @@ def test_before_streamlits_own_login_no_library_is_opened(login, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_behind_streamlits_own_login_the_home_folder_may_be_read(login, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.settings._home", lambda: (tmp_path / "home",))
+    monkeypatch.setattr("pipeline.ui.door.may_enter", lambda users: True)
+    for folder in ("home", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "talk.srt").write_text("1\n00:00:00,500 --> 00:00:03,000\nWelcome.\n")
+    login.run()
+    login.text_input(key="path").set_value(str(tmp_path / "elsewhere/talk.srt")).run()
+    assert not login.exception
+    assert "MEDIA" in login.error[0].value
+    login.text_input(key="path").set_value(str(tmp_path / "home/talk.srt")).run()
+    assert not login.error
+    assert login.button(key="read-plan")
+
+
 def logged_in_as(**facts: object) -> dict[str, str]:
     """The header of somebody whom Streamlit's own login let in."""
     from streamlit.web.server.server_util import get_cookie_secret

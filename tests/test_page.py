@@ -121,6 +121,24 @@ def test_a_path_that_is_not_there_is_a_clear_line_at_once(page):
     assert not [button for button in page.button if button.key == "read-plan"]
 
 
+def test_a_path_is_understood_as_it_was_pasted(page, film, tmp_path):
+    shutil.copyfile(film, tmp_path / "my talk.mp4")
+    page.run()
+    page.text_input(key="path").set_value(f'"file://{tmp_path}/my%20talk.mp4" ').run()
+    assert not page.exception
+    assert not page.error
+    assert "my talk.mp4" in text(page)
+    assert page.button(key="read-plan").label == "Read this video"
+
+
+def test_a_web_address_is_told_what_to_do_with_it(page):
+    page.run()
+    page.text_input(key="path").set_value("https://example.org/talk.mp4").run()
+    assert not page.exception
+    assert "https://example.org/talk.mp4" in page.error[0].value.replace("\u2060", "")  # keeps it from being a link
+    assert "Download" in page.error[0].value
+
+
 def test_what_reading_will_take_is_said_before_it_begins(page, film):
     page.run()
     page.text_input(key="path").set_value(str(film)).run()

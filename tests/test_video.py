@@ -316,9 +316,9 @@ def test_a_broken_off_file_is_read_as_far_as_it_goes_and_says_so(tmp_path):
 
 
 def test_damage_within_is_passed_over_and_said(tmp_path):
-    film = make_film(tmp_path / "a.mp4")
+    film = make_film(tmp_path / "a.mp4", sound=False)
     content = bytearray(film.read_bytes())
-    for at in range(len(content) // 4, len(content) // 2, 251):
+    for at in range(len(content) // 4, len(content) // 2, 997):
         content[at : at + 8] = b"\x55" * 8
     film.write_bytes(content)
     frames, notes = read(film, tmp_path, 1, exact=True)  # what is not decoded cannot be seen to be damaged

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
 from pipeline.media import guard
-from pipeline.media.source import USUAL, require_inside
+from pipeline.media.source import USUAL, require_allowed
 from pipeline.settings import Limits
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def decode(content: bytes, limits: Limits = USUAL) -> bytes:
 
 def _read(path: Path, limits: Limits) -> bytes:
     try:
-        require_inside(path, limits)
         if not path.is_file():  # nor a pipe, which would hang
             raise SourceError(f"There is no picture at {path}. Check the path.")
+        require_allowed(path, limits)
         with path.open("rb") as file:
             return file.read(LARGEST_FILE + 1)
     except OSError as error:

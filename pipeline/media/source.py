@@ -4,7 +4,6 @@ Knows no codecs: nothing is decoded here.
 """
 
 import os
-import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.settings import Limits
 
+NOT_REGULAR = "{} is not a regular file. Save the video to a file and give that path."
 USUAL = Limits()  # the usual limits, anywhere on the disk: for files that the library made itself
 
 
@@ -20,20 +20,17 @@ def check(path: Path, limits: Limits = USUAL) -> None:
     try:
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        if re.search(r"\b[a-z]{3,5}:/", str(path)):  # a Path keeps one of the two slashes
-            raise SourceError(f"{path} is no file. Download the video, then give the path of its file.") from None
-        require_inside(path, limits)  # what is not there is told of these folders only
-        raise SourceError(f"There is no file {path}. Check the path.") from None
+        raise SourceError(_missing(path)) from None
     except PermissionError:
         raise SourceError(f"No permission to reach {path}. Change the permissions of its folder.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"{str(path)[:300]!r} is no path that can be opened ({reason}). Check the path.") from error
-    require_inside(path, limits)
+    require_allowed(path, limits)
     if stat.S_ISDIR(facts.st_mode):
         raise SourceError(f"{path} is a folder. Give the path of one video file in it.")
-    if not stat.S_ISREG(facts.st_mode) or os.path.realpath(path).startswith(("/proc/", "/sys/", "/dev/")):
-        raise SourceError(f"{path} is not a regular file. Save the video to a file and give that path.")
+    if not stat.S_ISREG(facts.st_mode):
+        raise SourceError(NOT_REGULAR.format(path))
     if facts.st_size == 0:
         raise SourceError(f"{path} is empty. Check that its download or copy was finished.")
     if facts.st_size > limits.size:
@@ -45,23 +42,52 @@ def check(path: Path, limits: Limits = USUAL) -> None:
         raise SourceError(f"No permission to read {path}. Change its permissions, for example with chmod.")
 
 
-def require_inside(path: Path, limits: Limits) -> None:
-    """Raise SourceError for what does not lie in the folders that may be read, wherever its links lead."""
-    if is_inside(path, limits):
-        return
+def require_allowed(path: Path, limits: Limits) -> None:
+    """Raise SourceError for an existing file or folder that may not be opened, wherever its links lead."""
+    if reason := _refusal(path, limits):
+        raise SourceError(reason)
+
+
+def is_allowed(path: Path, limits: Limits) -> bool:
+    """Whether an existing file or folder may be opened, wherever its links lead."""
+    return not _refusal(path, limits)
+
+
+def _refusal(path: Path, limits: Limits) -> str:
+    """Why it may not be opened, and what to do; "" where it may."""
     real = Path(os.path.realpath(path))
     link = "" if real == path.absolute() else f" It is a link to {real}."
+    if any(real.match(str(one)) or _is_same(real, one) for one in limits.closed):
+        return (
+            f"{path} belongs to this app: it holds passwords, keys, settings or chats, and is never read.{link} "
+            "Give the path of a video."
+        )
+    if str(real).startswith(("/proc/", "/sys/", "/dev/")) and not str(real).startswith("/dev/shm/"):
+        return NOT_REGULAR.format(path)  # though the system may call it one
+    if any(real.is_relative_to(os.path.realpath(root)) for root in limits.roots):
+        return ""
     roots = ", ".join(map(str, limits.roots))
-    raise SourceError(
-        f"{path} is outside the folders that may be read ({roots}).{link} Move it there, or set MEDIA_ROOTS to "
-        f"{os.pathsep.join(map(str, (*limits.roots, real.parent)))} and start the app again."
+    wanted = real if real.is_dir() else real.parent
+    return (
+        f"{path} is outside the folders that may be read ({roots}).{link} Move it into one of them, or set MEDIA_ROOTS "
+        f"to {os.pathsep.join(map(str, (*limits.roots, wanted)))} and start the app again."
     )
 
 
-def is_inside(path: Path, limits: Limits) -> bool:
-    """Whether a path leads into the folders that may be read."""
-    real = Path(os.path.realpath(path))
-    return any(real.is_relative_to(os.path.realpath(root)) for root in limits.roots)
+def _is_same(path: Path, other: Path) -> bool:
+    """Also by a hard link, or in other letters where the file system takes both for one."""
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):
+        return False
+
+
+def _missing(path: Path) -> str:
+    """That there is no such file, and from which folder on."""
+    gone = next((one for one in reversed(path.parents) if not os.path.exists(one)), None)
+    if gone:
+        return f"There is no file {path}: its folder {gone} is not there. Check the path, and that its disk is mounted."
+    return f"There is no file {path}. Check the path."
 
 
 def why_not(path: Path, error: Exception) -> str:

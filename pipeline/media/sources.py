@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.media.source import USUAL, check, require_inside
+from pipeline.media.source import USUAL, check, require_allowed
 from pipeline.media.subtitles import find_beside, is_subtitles
 from pipeline.settings import Limits
 
@@ -43,7 +43,7 @@ def sources(path: Path, limits: Limits = USUAL) -> Sequence[Path]:
     if not os.path.isdir(path):  # not path.is_dir(), which raises for a name that is too long
         check(path, limits)
         return [path]
-    require_inside(path, limits)
+    require_allowed(path, limits)
     found = list(_walk(path))
     videos = [one for one in found if not is_subtitles(one)]
     searched = videos if len(videos) <= MOST else []  # of more none is read, and each looks through its whole folder

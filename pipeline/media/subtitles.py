@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.media.language import KINDS, TAG, language_of
 from pipeline.media.passages import Segment
-from pipeline.media.source import USUAL, require_inside
+from pipeline.media.source import USUAL, require_allowed
 from pipeline.settings import Limits
 
 LARGEST = 5_000_000  # bytes; a day of subtitles takes about 2 MB
@@ -84,10 +84,10 @@ def read(path: Path, limits: Limits = USUAL) -> Subtitles:
 
     Raises SourceError when it is missing, no regular file, too large or not allowed to be read.
     """
-    require_inside(path, limits)
     try:
         if not path.is_file():
             raise SourceError(f"{path} is no file. Give a .srt or .vtt file.")
+        require_allowed(path, limits)
         if path.stat().st_size > LARGEST:
             raise SourceError(
                 f"{path.name} is larger than {LARGEST // 1_000_000} MB, which no subtitles are. Check what it is."

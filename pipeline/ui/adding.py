@@ -37,12 +37,11 @@ def welcome(app: Pipeline) -> None:
 
 def pasted(app: Pipeline, given: str) -> None:
     """What lies at the path that was given."""
-    path = given.strip().strip("'\"")
-    if not path:
+    if not given.strip():
         st.caption("Also a transcript alone (.srt, .vtt), or a folder: all videos in it are read, one after another.")
         return
     try:
-        sources = app.sources(path)
+        sources = app.sources(given)
     except PipelineError as error:
         failed(error)
         return

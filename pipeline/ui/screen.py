@@ -10,7 +10,7 @@ import streamlit as st
 
 from pipeline import build
 from pipeline.errors import PipelineError
-from pipeline.settings import lock
+from pipeline.settings import Settings, lock
 from pipeline.types import Media
 from pipeline.ui import door, reading
 from pipeline.ui.adding import welcome
@@ -28,7 +28,7 @@ DRAWN = 2.0  # s that a browser takes to draw the page, which loading would slow
 
 @st.cache_resource(show_spinner="Opening the library…")
 def opened() -> Pipeline:
-    return build().take_up()
+    return build(Settings.from_env(login=door.has_login())).take_up()
 
 
 def main() -> None:
