@@ -167,7 +167,11 @@ def _hearing(settings: Settings) -> float:
 
 def _name(step: str, settings: Settings) -> str:
     """Under which name the cost of a step is kept: that of a model is another's with another model."""
-    model = {"speech": speech.name(*speech.chosen(settings)), "captions": settings.vllm_model, "pictures": settings.clip_model}
+    model = {
+        "speech": speech.name(*speech.chosen(settings)),
+        "captions": settings.vllm_model,
+        "pictures": settings.clip_model,
+    }
     return f"{step} {model[step]}".strip() if step in model else step
 
 

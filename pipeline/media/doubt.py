@@ -2,7 +2,7 @@
 
 Whisper makes words up where nobody speaks, and says itself how sure it is. No measure tells alone: a quiet lecture has
 a no-speech probability of 0.4, and names that it does not know are improbable words. Thresholds are Whisper's own
-where it has them (https://arxiv.org/abs/2212.04356), else measured: see tests/speed/hearing.py.
+where it has them (https://arxiv.org/abs/2212.04356), else measured: see tests/speed/speech.py.
 """
 
 import re

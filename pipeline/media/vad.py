@@ -20,11 +20,14 @@ FRAME = 512  # samples that the detector judges at once: 32 ms
 HELD = 150 * RATE  # samples that are looked at at once
 WINDOW = 30 * RATE - FRAME  # samples, the most that Whisper hears at once
 BATCH = 4  # windows of a stretch; more at once make each a little cheaper, and the first words later
+# The detector gets used to what it hears: after 45 s of music it misses the first two sentences. So it begins anew
+# every 10 s, goes through all sound twice, and is not asked in the first second, when it takes anything for speech.
+HALF, WARM = 312, 32  # frames
 SPEECH, SILENCE = 0.5, 0.35  # the probability from which on speech begins, and below which it ends
 SHORTEST = 5  # frames (0.16 s) of speech; a click is shorter, "yes" is longer
 PAUSE = 6  # frames (0.19 s) without speech, in which sound may be cut
 MARGIN = 10  # frames (0.32 s) around speech, where words begin and end softly
-JOINED = 32  # frames (1 s); a longer pause is left out of a window
+JOINED = 63  # frames (2 s); a longer pause is left out of a window
 APART = 125  # frames (4 s); a longer pause ends a window: another may speak, in another language
 EARLY = 0.6  # of a window; from here on it may end, where its longest pause is
 USUAL = 0.05  # RMS of a voice that the detector knows well; fainter sound is amplified for it
@@ -133,7 +136,7 @@ def _fill(held: "np.ndarray", blocks: "Iterator[np.ndarray]") -> "np.ndarray":
 
 
 def speech_probability(sound: "np.ndarray") -> "np.ndarray":
-    """How likely each FRAME of a sound is speech, 0-1. Shape (ceil(samples / FRAME),)."""
+    """How likely each FRAME of a sound is speech, 0-1. Shape (ceil(samples / FRAME),). It is amplified if need be."""
     import numpy as np
     from faster_whisper.vad import get_vad_model
 
@@ -143,7 +146,13 @@ def speech_probability(sound: "np.ndarray") -> "np.ndarray":
     usual = float(np.quantile(level, 0.95)) if frames else 0.0
     if usual < FAINT:
         return np.zeros(frames, np.float32)
-    return get_vad_model()(padded * max(1.0, USUAL / usual)).reshape(-1)
+    loud = padded * max(1.0, USUAL / usual)
+    likely = np.zeros(frames, np.float32)
+    for first in range(0, max(1, frames - HALF), HALF):
+        told = get_vad_model()(loud[first * FRAME : (first + 2 * HALF) * FRAME].copy()).reshape(-1)
+        warm = WARM if first else 0
+        likely[first + warm : first + len(told)] = np.maximum(likely[first + warm : first + len(told)], told[warm:])
+    return likely
 
 
 def _speech(probability: "np.ndarray") -> list[Span]:
