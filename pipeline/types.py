@@ -44,8 +44,8 @@ class Chapter:
 class Coverage:
     """How far one part of a source was read."""
 
-    state: str  # "read", "reading" (being read now), "partly", "absent" (the source has none), "off" (could not be read)
-    # or "doubtful" (something was found, and none of it is sure)
+    state: str  # "read", "reading" (being read now), "partly", "absent" (the source has none), "off" (could not be
+    # read), or "doubtful" (something was found, and none of it is sure)
     by: str = ""  # what read it, such as "whisper base" or "talk.srt"; "" when nothing did
     note: str = ""  # what is missing and the next step; "" when there is nothing to say
     until: float | None = None  # s, how far it was read, where the rest is still to come; None: there is no rest

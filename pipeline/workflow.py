@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
 
-from pipeline import estimate, finding, looking, matching
+from pipeline import child, estimate, finding, looking, matching
 from pipeline.chat import endpoint, intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
@@ -58,7 +58,11 @@ TALKS = 100  # conversations that are held in memory though no page shows them
 
 
 def build(settings: Settings | None = None) -> "Pipeline":
-    """The library with everything wired: from the environment, or from the given settings."""
+    """The library with everything wired: from the environment, or from the given settings.
+
+    The processes that it starts get the environment as it is now.
+    """
+    child.remember()
     return Pipeline(settings or Settings.from_env())
 
 
