@@ -35,14 +35,15 @@ def remember() -> None:
     Done when this is imported, and again when a library is built: the entry points load .env in between.
     """
     global _environment, _folder
-    _environment = without_secrets(os.environ)
+    environment = without_secrets(os.environ)
     try:
-        _folder = os.getcwd()
+        folder = os.getcwd()
     except OSError:  # it was deleted
-        _folder = "/"
-    if given := _environment.get("PYTHONPATH"):  # relative folders in it are those of here
-        folders = [os.path.join(_folder, one) for one in given.split(os.pathsep) if one]
-        _environment["PYTHONPATH"] = os.pathsep.join(folders)
+        folder = "/"
+    if given := environment.get("PYTHONPATH"):  # relative folders in it are those of here
+        folders = [os.path.join(folder, one) for one in given.split(os.pathsep) if one]
+        environment["PYTHONPATH"] = os.pathsep.join(folders)
+    _environment, _folder = environment, folder
 
 
 def start(

@@ -204,7 +204,7 @@ def test_a_decoder_that_cannot_be_started_does_not_blame_the_file(failing, sourc
     assert "(no such library)" in str(caught.value)
     assert "Try again" in str(caught.value)
     assert "copy" not in str(caught.value)
-    assert caplog.text.count("no such library") == 2
+    assert caplog.text.count("It said: no such library") == 2
     assert guard.run(failing(0), source, limits=LIMITS) == "done"
 
 
@@ -290,27 +290,31 @@ def test_a_crash_in_the_pictures_keeps_those_before_it_and_the_sound(silent, set
     assert seen.state == "partly"
     assert "The pictures after 0:1" in seen.note
     assert "crashed" in seen.note
+    assert (seen.lost, seen.until) == (True, media.frames[-1].start)
     assert "WHISPER_MODEL" in media.coverage["speech"].note  # it came to that
 
 
 def test_a_crash_in_the_sound_keeps_the_pictures_and_what_was_heard_before(silent, settings, tmp_path, monkeypatch):
     notes: list[str] = []
+    crashes: list[str] = []
 
     def heard() -> np.ndarray:
-        return np.concatenate(list(reading._sound_of(silent, 0.0, settings.limits, notes.append)))
+        return np.concatenate(list(reading._sound_of(silent, 0.0, settings.limits, notes.append, crashes.append)))
 
     whole = heard()
     monkeypatch.setattr(video, "read_sound", hostile.sound_then_crash)
     sound = heard()
     assert 0.3 * len(whole) < len(sound) < 0.8 * len(whole)
     assert (sound == whole[: len(sound)]).all()
-    (note,) = notes
+    (note,) = crashes
+    assert not notes  # what may be read the next time is not missing for good
     assert "The sound after 0:1" in note
     assert "crashed" in note
     monkeypatch.setattr(video, "read_sound", hostile.crash_in_sound)
     media = read(silent, tmp_path, replace(settings, screen_text=False))
     assert media.coverage["frames"].state == "read"
     assert media.coverage["speech"].state == "off"
+    assert media.coverage["speech"].lost
     assert "The sound could not be read" in media.coverage["speech"].note
 
 

@@ -114,16 +114,16 @@ def _ask(
             yield from _answers(work, json.dumps(job).encode(), seconds, name, limits)
             return
         except _NotBegun as error:
-            why = str(error)
-            log.error("%s is not the cause, but its decoder ended before it opened it: %s", name, why)
+            how, said = error.args
+            log.error("%s is not the cause: the decoder ended before it opened it (%s). It said: %s", name, how, said)
     raise ReadingStopped(
-        f"{name} was not decoded, and is not the cause: {STARTS} times the decoder ended before it opened it "
-        f"({why.splitlines()[-1]}). The log says more. Try again; if that does not help, install the requirements anew."
+        f"{name} was not decoded, and is not the cause: {STARTS} times the decoder ended before it opened it ({how}). "
+        "The log says more. Try again; if that does not help, install the requirements anew."
     )
 
 
 class _NotBegun(Exception):
-    """A child ended before it had begun, and why: nothing that it was given is the cause."""
+    """A child ended before it had begun: nothing that it was given is the cause. Holds how, and what it said."""
 
 
 def _answers(work: Callable, job: bytes, seconds: float, name: str, limits: Limits) -> Iterator[tuple[str, Any]]:
@@ -139,7 +139,7 @@ def _answers(work: Callable, job: bytes, seconds: float, name: str, limits: Limi
             stderr=subprocess.PIPE,
         )
     except OSError as error:  # no memory, or too many processes
-        raise _NotBegun(str(error)) from error
+        raise _NotBegun(str(error), "nothing") from error
     begun, words = False, bytearray()
     try:
         try:
@@ -171,12 +171,15 @@ def _answers(work: Callable, job: bytes, seconds: float, name: str, limits: Limi
         raise _too_long(name, seconds) if -code == signal.SIGXCPU else _crashed(name, _how(code))
     except DecoderCrashed as error:
         _drain(process, words)
-        reason = words.decode(errors="replace").strip()
-        if not begun:
-            code = process.poll()
-            raise _NotBegun(reason or ("it did not answer" if code is None else _how(code))) from error
-        log.error("%s It said: %s", error, reason or "nothing")
-        raise
+        reason = words.decode(errors="replace").partition("\nExtension modules:")[0].strip()  # a long list
+        if begun:
+            log.error("%s It said: %s", error, reason or "nothing")
+            raise
+        code = process.poll()
+        how = "it did not answer" if code is None else _how(code)
+        if reason and (code is None or code >= 0):  # else it is where it was, not why
+            how = reason.splitlines()[-1]
+        raise _NotBegun(how, reason or "nothing") from error
     finally:
         child.end(process)
 
