@@ -25,7 +25,7 @@ from pipeline.chat.citations import cue
 from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
-from pipeline.media import pasted
+from pipeline.media import pasted, unfinished
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
@@ -126,20 +126,23 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
             _say_estimate(pipeline, path, options.again)
         with _ProgressLine() as line:
             try:
-                media, error = pipeline.ingest(path, options.again, line.show), None
+                media = pipeline.ingest(path, options.again, line.show)
+                error = _one_line(unfinished.why_lost(media))
             except KeyboardInterrupt:
                 _say(f"stopped reading {path}. Run the same command to go on where it stopped.", file=sys.stderr)
                 return 130
             except PipelineError as met:
-                media, error, failed = None, _one_line(met), True
+                media, error = None, _one_line(met)
             pipeline.close()  # the page may answer while the next one is read
+        failed = failed or bool(error)
         if options.json:
-            _say_json(_ingested(path, media, error))
-        elif error:
-            _say_error(f"{path}: {error}")
-        else:
+            _say_json(_ingested(path, media, error or None))
+            continue
+        if media:
             _say(_summary(media))
             _say_coverage(media)
+        if error:
+            _say_error(f"{path}: {error}")
     return int(failed)
 
 

@@ -6,7 +6,9 @@ into these; anything that is not a PipelineError is a bug and keeps its tracebac
     PipelineError
     ├── SettingsError    a setting is wrong, or names something that is not there
     ├── SourceError      the given file cannot be read: missing, not a video, damaged, not allowed
-    ├── ReadingStopped   the process that read a source died: a crash, or out of memory
+    │   └── DecoderCrashed  the process that decoded it crashed, hung, or took too much memory or time
+    ├── PartLost         a part of a source was not read because its decoder crashed; the other parts were
+    ├── ReadingStopped   the process that read a source died, or could not be started
     │   └── ReadingCancelled  it was ended because someone asked for it
     ├── BeingRead        another process reads the same source
     ├── MediaNotFound    no such video in the library
@@ -35,8 +37,16 @@ class SourceError(PipelineError):
     """The given file cannot be read."""
 
 
+class DecoderCrashed(SourceError):
+    """The process that decoded a file crashed, hung, or took too much memory or time: another try may read it."""
+
+
+class PartLost(PipelineError):
+    """A part of a source was not read because its decoder crashed; what was read is kept."""
+
+
 class ReadingStopped(PipelineError):
-    """The process that read a source died."""
+    """The process that read a source died, or could not be started: the file is not to blame."""
 
 
 class ReadingCancelled(ReadingStopped):

@@ -60,7 +60,8 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     notes = []
     sampled = max(1.0, facts.length * settings.frames_per_second) if facts.has_video else 0.0
     pictures = (len(before.frames),) * 2 if before else (math.ceil(KEPT[0] * sampled), math.ceil(KEPT[1] * sampled))
-    steps = {"frames": _span(costs["frames"], facts.length, facts.length)} if sampled and not before else {}
+    shown = _left(before, "frames") * facts.length
+    steps = {"frames": _span(costs["frames"], shown, shown)} if sampled else {}
     written = _is_written(path, facts, settings.limits)
     if facts.has_video and settings.screen_text and screen.available()[0]:
         steps["screen"] = _span(costs["screen"], *(_left(before, "screen") * many for many in pictures))

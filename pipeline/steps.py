@@ -105,12 +105,17 @@ def _read_into(
         media = reading.begin_media(path, facts, media_id, folder, settings, tell)
         if media.frames or media.passages:  # else there is nothing to ask about yet
             keep(media, tell)
-    elif media.source != str(path):  # the same content elsewhere: playing goes on from there
-        media = replace(media, source=str(path))
-        folders.save(media, folder)
+    else:
+        if media.source != str(path):  # the same content elsewhere: playing goes on from there
+            media = replace(media, source=str(path))
+            folders.save(media, folder)
+        more = reading.read_lost(media, path, folder, settings, tell)
+        if more != media:
+            media = replace(more, chapters=())
+            keep(media, tell)
     if folder != home:
         _keep_paid(home, folder)
-    if unfinished.parts(media):
+    if {"speech", "screen"} & set(unfinished.parts(media)):
         media = reading.go_on(replace(media, chapters=()), path, folder, settings, tell, keep)
         keep(media, tell)
     media = embed(media, folder, settings, tell)  # before captions, which may take an hour: searchable by then

@@ -49,6 +49,7 @@ class Coverage:
     by: str = ""  # what read it, such as "whisper base" or "talk.srt"; "" when nothing did
     note: str = ""  # what is missing and the next step; "" when there is nothing to say
     until: float | None = None  # s, how far it was read, where the rest is still to come; None: there is no rest
+    lost: bool = False  # whether a crash of the decoder cost the rest; the next reading tries it again
 
 
 @dataclass(frozen=True)

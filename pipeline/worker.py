@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from pipeline import errors, logs
+from pipeline import child, errors, logs
 from pipeline.errors import PipelineError, ReadingCancelled, ReadingStopped
 from pipeline.pace import Pace
-from pipeline.settings import Settings, without_secrets
+from pipeline.settings import Settings
 from pipeline.steps import read
 from pipeline.types import Progress
 
@@ -101,20 +101,7 @@ class Worker:
         return ReadingCancelled(f"Reading {self._name} was cancelled. Read it again to go on where it stopped.")
 
     def _started(self) -> subprocess.Popen:
-        package = str(Path(__file__).resolve().parents[1])
-        paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        return subprocess.Popen(
-            [sys.executable, "-c", "from pipeline.worker import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            # Whoever imports the library from elsewhere still starts the same code.
-            env=without_secrets(os.environ) | {"PYTHONPATH": paths},
-            # A group of its own: stopping it stops whatever it started, and Ctrl-C reaches the parent alone. No session
-            # of its own: Linux gives each an equal share of the cores, however nice (autogroups, man 7 sched).
-            process_group=0,
-        )
+        return child.start("pipeline.worker", text=True)
 
     def _stop(self) -> None:
         """End the child and everything it started. Does nothing when it has ended."""

@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
 
-from pipeline import estimate, finding, looking, matching
+from pipeline import child, estimate, finding, looking, matching
 from pipeline.chat import endpoint, intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
 from pipeline.disk import hold, storage_errors
 from pipeline.errors import (
     BeingRead,
+    DecoderCrashed,
     LibraryBusy,
     LibraryError,
     MediaNotFound,
     ModelError,
+    PartLost,
     PipelineError,
     SourceError,
     StorageError,
@@ -58,7 +60,11 @@ TALKS = 100  # conversations that are held in memory though no page shows them
 
 
 def build(settings: Settings | None = None) -> "Pipeline":
-    """The library with everything wired: from the environment, or from the given settings."""
+    """The library with everything wired: from the environment, or from the given settings.
+
+    The processes that it starts get the environment as it is now.
+    """
+    child.remember()
     return Pipeline(settings or Settings.from_env())
 
 
@@ -99,6 +105,7 @@ class Pipeline:
     def ingest(self, path: str | Path, again: bool = False, report: Report = lambda progress: None) -> Media:
         """Read a source and bring the index up to date. What was read before is not read twice.
 
+        A part that was lost to a crash of a decoder says so in its coverage; the next call reads it again.
         Raises PipelineError. When another process holds the index the source is read all the same, and the
         holder takes it in: LibraryBusy is not raised here.
         """
@@ -125,8 +132,9 @@ class Pipeline:
             if subtitles.is_subtitles(path):  # nothing is decoded, so nothing can crash
                 return read_here(path, self.settings, again, worker.while_wanted(report), ready)
             return self.get(worker.run(report, ready))
-        except SourceError:
-            uploads.discard(self.settings.data_dir, path)  # bad input costs nothing stored
+        except SourceError as error:
+            if not isinstance(error, DecoderCrashed):  # which another try may read
+                uploads.discard(self.settings.data_dir, path)  # bad input costs nothing stored
             raise
 
     @property
@@ -171,6 +179,9 @@ class Pipeline:
 
         media = self._read(reading.path, reading.again, reading.show, ready, reading.worker)
         reading.media_id = self._indexed(media, reading.show).id
+        if why := unfinished.why_lost(media):
+            reading.again = False  # to try again reads what was lost, not all of it
+            raise PartLost(why)
 
     def _drop(self, reading: Reading) -> None:
         uploads.discard(self.settings.data_dir, reading.path)  # unless there is something to ask about

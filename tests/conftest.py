@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from pipeline import build, steps
 from pipeline.settings import Settings
 from pipeline.types import Media, Progress
+from pipeline.worker import Worker
 from pipeline.workflow import Pipeline
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ def read_here(
 ) -> Media:
     """Read a source in this process: a worker of its own, which every video has, loads every model again."""
     return steps.read(path, settings, again, report)
+
+
+def in_this_process(worker: Worker, report: Callable[[Progress], None], ready: Callable[[str], None]) -> str:
+    """Worker.run without its process, in which a test can change nothing. Decoders run in theirs all the same."""
+    job = json.loads(worker._job)
+    return steps.read(Path(job["path"]), Settings(**job["settings"]), job["again"], report, ready).id
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,5 @@
-"""What a decoder may do to the process it runs in: functions for the guarded door, which take a source and limits."""
+"""What a decoder may do to the process it runs in: functions for the guarded door, which take a source and limits;
+and two for the measuring of costs."""
 
 import os
 import signal
@@ -59,6 +60,16 @@ def look_around(source, limits):
     return [moviepy.config.FFMPEG_BINARY, str(dict(os.environ)), os.getcwd(), *files]
 
 
+def count_to_three():
+    yield
+    yield 3
+
+
+def count_environment(name):
+    yield
+    yield int(os.environ.get(name, 0))
+
+
 def lie(source, limits):
     return [Frame(0.0, 1.0, "../../.ssh/id_rsa")]
 
@@ -105,9 +116,20 @@ def sound_then_crash(source, since, limits):
         yield piece
 
 
+def most_of_the_sound(source, since, limits):
+    for number, piece in enumerate(video.read_sound(source, since, limits)):
+        if number == 155:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        yield piece
+
+
 def crash_in_sound(source, since, limits):
     os.kill(os.getpid(), signal.SIGSEGV)
     yield
+
+
+def crash_in_subtitles(source, limits):
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def half_a_clip(source, start, end, target, limits):

@@ -2,10 +2,12 @@
 
 import json
 
+import hostile
 import pytest
-from conftest import SUBTITLES, read_here
+from conftest import SUBTITLES, in_this_process, read_here
 
 from pipeline.__main__ import main
+from pipeline.media import video
 from pipeline.worker import Worker
 
 
@@ -50,6 +52,27 @@ def test_ingest_says_first_what_it_will_take_and_stopped_how_to_go_on(capsys, fi
     expected, stopped = err.splitlines()
     assert expected.startswith(f"note: {film}: Reading it takes less than a minute")
     assert "Run the same command to go on" in stopped
+
+
+def test_a_part_that_a_crash_cost_is_an_error_until_it_was_read(capsys, film, monkeypatch):
+    monkeypatch.setattr(Worker, "run", in_this_process)
+    with monkeypatch.context() as broken:
+        broken.setattr(video, "read_frames", hostile.pictures_then_crash)
+        code, out, err = run(capsys, "ingest", "--json", str(film))
+        (row,) = lines(out)
+        assert code == 1
+        assert row["frames"] > 0
+        assert row["coverage"]["frames"]["lost"]
+        assert "The pictures after 0:07" in row["error"]
+        assert "Read it again to go on." in row["error"]
+        code, out, err = run(capsys, "ingest", str(film))
+        assert code == 1
+        assert out.startswith(row["id"])  # what was read is shown
+        assert err.splitlines()[-1] == f"error: {film}: {row['error']}"
+    code, out, err = run(capsys, "ingest", "--json", str(film))
+    (row,) = lines(out)
+    assert (code, row["error"], row["coverage"]["frames"]["state"]) == (0, None, "read")
+    assert not row["coverage"]["frames"]["lost"]
 
 
 def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, read):

@@ -1,5 +1,6 @@
 """The guarded door: whatever a decoder does costs an error line and nothing else."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 from make_film import make_film
 
-from pipeline.errors import ReadingStopped, SourceError
+from pipeline import build
+from pipeline.bench.cost import measure
+from pipeline.errors import DecoderCrashed, ReadingStopped, SourceError
 from pipeline.media import clips, guard, reading, video
 from pipeline.playing import WORKSHOP, Player
 from pipeline.settings import Limits, Settings
@@ -67,7 +70,7 @@ def until(there: Callable[[], bool]) -> None:
     ],
 )
 def test_what_goes_wrong_in_a_decoder_is_one_line_and_the_next_file_is_read(work, words, source, film):
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(DecoderCrashed) as caught:
         guard.run(work, source, limits=LIMITS)
     assert words in str(caught.value)
     assert "talk.mp4" in str(caught.value)
@@ -130,6 +133,92 @@ def test_nothing_secret_is_there_to_be_found(source, tmp_path, monkeypatch):
         found = guard.run(hostile.look_around, source, limits=LIMITS)
     assert found[0]
     assert "canary" not in str(found)
+
+
+@pytest.fixture
+def loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process while another thread loads a library, as cv2 does: a folder of its own stands first in sys.path,
+    whose `typing` hides Python's, and LD_LIBRARY_PATH is another. Here nothing starts that is given one of the two."""
+    folder = tmp_path / "library"
+    (folder / "typing").mkdir(parents=True)
+    (folder / "typing" / "__init__.py").write_text("raise ImportError('this is not the typing of Python')")
+    (folder / "libc.so.6").touch()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    monkeypatch.chdir(folder)
+
+
+def test_a_decoder_starts_while_another_thread_loads_a_library(film, loading):
+    assert guard.run(video.probe, film, limits=LIMITS) == video.probe(film)
+
+
+def test_a_worker_and_a_measurement_start_while_another_thread_loads_a_library(film, settings, tmp_path, request):
+    with closing(build(settings)) as pipeline:
+        request.getfixturevalue("loading")
+        media = pipeline.read(film)
+    assert {media.coverage[part].state for part in ("frames", "speech")} == {"read"}
+    assert measure(hostile.count_to_three, folder=tmp_path).done == 3
+
+
+def test_children_get_the_environment_of_when_the_library_was_built(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROM_A_DOT_ENV", "3")
+    with closing(build(settings)):
+        monkeypatch.setenv("FROM_A_DOT_ENV", "4")  # a library that was loaded since
+        monkeypatch.setenv("QT_QPA_FONTDIR", "4")
+        assert measure(hostile.count_environment, "FROM_A_DOT_ENV", folder=tmp_path).done == 3
+        assert measure(hostile.count_environment, "QT_QPA_FONTDIR", folder=tmp_path).done == 0
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Callable]:
+    """A function whose module ends the next so many processes that import it."""
+    left, file = tmp_path / "left", tmp_path / "not_there_yet.py"
+    left.write_text("0")
+    file.write_text(
+        "import os, sys; from pathlib import Path\n"
+        "left = Path(__file__).with_name('left'); number = int(left.read_text())\n"
+        "if number: left.write_text(str(number - 1)); sys.stderr.write('no such library\\n'); os._exit(3)\n"
+        "def work(source, limits): return 'done'\n"
+    )
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, file.stem, module)
+    spec.loader.exec_module(module)
+
+    def fail(times: int) -> Callable:
+        left.write_text(str(times))
+        return module.work
+
+    return fail
+
+
+def test_a_decoder_that_ends_before_it_opened_the_file_is_started_once_more(failing, source, caplog):
+    assert guard.run(failing(1), source, limits=LIMITS) == "done"
+    assert "no such library" in caplog.text
+
+
+def test_a_decoder_that_cannot_be_started_does_not_blame_the_file(failing, source, caplog):
+    with pytest.raises(ReadingStopped) as caught:
+        guard.run(failing(3), source, limits=LIMITS)
+    assert "is not the cause" in str(caught.value)
+    assert "(no such library)" in str(caught.value)
+    assert "Try again" in str(caught.value)
+    assert "copy" not in str(caught.value)
+    assert caplog.text.count("It said: no such library") == 2
+    assert guard.run(failing(0), source, limits=LIMITS) == "done"
+
+
+def test_where_a_decoder_crashed_is_in_the_log(source, caplog):
+    with pytest.raises(DecoderCrashed):
+        guard.run(hostile.crash, source, limits=LIMITS)
+    assert "in crash" in caplog.text  # the function
+
+
+def test_a_file_that_is_no_video_did_not_crash_anything(source, caplog):
+    with pytest.raises(SourceError) as caught:
+        guard.run(video.probe, source, limits=LIMITS)
+    assert not isinstance(caught.value, DecoderCrashed)
+    assert not caplog.text
 
 
 def test_many_threads_may_ask_at_once(film):
@@ -201,27 +290,31 @@ def test_a_crash_in_the_pictures_keeps_those_before_it_and_the_sound(silent, set
     assert seen.state == "partly"
     assert "The pictures after 0:1" in seen.note
     assert "crashed" in seen.note
+    assert (seen.lost, seen.until) == (True, media.frames[-1].start)
     assert "WHISPER_MODEL" in media.coverage["speech"].note  # it came to that
 
 
 def test_a_crash_in_the_sound_keeps_the_pictures_and_what_was_heard_before(silent, settings, tmp_path, monkeypatch):
     notes: list[str] = []
+    crashes: list[str] = []
 
     def heard() -> np.ndarray:
-        return np.concatenate(list(reading._sound_of(silent, 0.0, settings.limits, notes.append)))
+        return np.concatenate(list(reading._sound_of(silent, 0.0, settings.limits, notes.append, crashes.append)))
 
     whole = heard()
     monkeypatch.setattr(video, "read_sound", hostile.sound_then_crash)
     sound = heard()
     assert 0.3 * len(whole) < len(sound) < 0.8 * len(whole)
     assert (sound == whole[: len(sound)]).all()
-    (note,) = notes
+    (note,) = crashes
+    assert not notes  # what may be read the next time is not missing for good
     assert "The sound after 0:1" in note
     assert "crashed" in note
     monkeypatch.setattr(video, "read_sound", hostile.crash_in_sound)
     media = read(silent, tmp_path, replace(settings, screen_text=False))
     assert media.coverage["frames"].state == "read"
     assert media.coverage["speech"].state == "off"
+    assert media.coverage["speech"].lost
     assert "The sound could not be read" in media.coverage["speech"].note
 
 

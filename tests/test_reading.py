@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import hostile
 import pytest
-from conftest import SUBTITLES, read_here
+from conftest import SUBTITLES, in_this_process, read_here
 from make_film import make_film
 from tiny_whisper import make_checkpoint
 
 from pipeline import build, disk, waiting
-from pipeline.errors import MediaNotFound, ModelError, ReadingCancelled
+from pipeline.errors import MediaNotFound, ModelError, PartLost, ReadingCancelled
 from pipeline.media import folder as folders
-from pipeline.media import reading, screen
+from pipeline.media import guard, reading, screen, video
 from pipeline.media.video import identify
 from pipeline.readings import Reading, Readings
 from pipeline.settings import Settings
@@ -239,6 +240,76 @@ def test_a_reading_that_was_killed_goes_on_with_the_pictures_and_their_texts(sli
     media = read_here(slides, settings)
     assert (folder / "screen.jsonl").read_bytes().startswith(seen)
     assert media == read_here(slides, replace(settings, data_dir=tmp_path / "other"))
+
+
+def test_pictures_that_a_crash_cost_are_read_by_the_next_reading(slides, settings, tmp_path, monkeypatch):
+    settings = replace(settings, frames_per_second=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(video, "read_frames", hostile.pictures_then_crash)
+        cut_short = read_here(slides, settings)
+    assert cut_short.coverage["frames"].lost
+    assert cut_short.coverage["screen"].state == "read"  # of the pictures there are
+    told: list[Progress] = []
+    media = read_here(slides, settings, told.append)
+    assert min(one.fraction for one in told if one.step == "frames") > 0.2  # on from the last
+    assert media == read_here(slides, replace(settings, data_dir=tmp_path / "other"))
+
+
+def test_sound_that_a_crash_cost_is_heard_by_the_next_reading(talk, hearing, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(video, "read_sound", hostile.most_of_the_sound)
+        cut_short = read_here(talk, hearing)
+    speech = cut_short.coverage["speech"]
+    assert (speech.state, speech.lost) == ("partly", True)
+    assert speech.until < 150 < max(one.end for one in cut_short.passages if one.kind == "speech")
+    assert "The sound after 2:3" in speech.note
+    assert read_here(talk, hearing) == read_here(talk, replace(hearing, data_dir=tmp_path / "other"))
+
+
+def test_subtitles_that_a_crash_cost_replace_what_was_heard_instead(settings, tmp_path, monkeypatch):
+    film = make_film(tmp_path / "film.mp4", sound=False, subtitles=[(1.0, 4.0, "Chloroplasts are green.")])
+    with monkeypatch.context() as broken:
+        broken.setattr(video, "read_embedded_subtitles", hostile.crash_in_subtitles)
+        cut_short = read_here(film, settings)
+    assert cut_short.coverage["subtitles"].lost
+    assert "The subtitles inside the file were not read" in cut_short.coverage["subtitles"].note
+    media = read_here(film, settings)
+    assert [one.text for one in media.passages if one.kind == "subtitle"] == ["Chloroplasts are green."]
+    assert media == read_here(film, replace(settings, data_dir=tmp_path / "other"))
+
+
+def test_what_crashes_every_time_is_tried_once_a_reading(slides, settings, monkeypatch):
+    tried: list[str] = []
+    run = guard.run
+
+    def noted(work: Callable, *args: object, **more: object) -> object:
+        tried.append(work.__name__)
+        return run(work, *args, **more)
+
+    monkeypatch.setattr(guard, "run", noted)
+    monkeypatch.setattr(video, "read_frames", hostile.pictures_then_crash)
+    first = read_here(slides, settings)
+    again = read_here(slides, settings)
+    assert again.frames == first.frames
+    assert again.coverage["frames"] == first.coverage["frames"]
+    assert again.chapters == first.chapters
+    assert tried.count("pictures_then_crash") == 2
+    read_here(slides, settings)
+    assert tried.count("pictures_then_crash") == 3
+
+
+def test_the_queue_shows_what_a_crash_cost_as_an_error_and_does_not_try_again_by_itself(slides, settings, monkeypatch):
+    monkeypatch.setattr(video, "read_frames", hostile.pictures_then_crash)
+    monkeypatch.setattr(Worker, "run", in_this_process)
+    app = build(settings)
+    shown = app.start(slides, again=True)
+    wait(shown)
+    assert isinstance(shown.error, PartLost)
+    assert "The pictures after" in str(shown.error)
+    assert app.get(shown.media_id).frames
+    assert not shown.again  # to try again reads the rest alone
+    app.close()
+    assert not build(settings).take_up().readings
 
 
 @pytest.mark.parametrize("other", [{"exact_frames": True}, {"frames_per_second": 0.5}], ids=["exact", "more"])

@@ -5,12 +5,10 @@ until the second, which says how much was done, is; what comes after tidies up. 
 neither memory nor imports of one measurement reach the next, and it ends with whoever started it.
 """
 
-import json
 import os
 import pickle
 import resource
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,12 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import errors
+from pipeline import child, errors
 from pipeline.errors import PipelineError
-from pipeline.media.guard import end
-from pipeline.settings import without_secrets
 
-CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipeline.bench.cost import serve; serve()"
 MIB = 2**20  # bytes
 SAID = 2000  # characters of a fault
 
@@ -56,22 +51,16 @@ def measure(way: Way, *given: object, folder: Path) -> Cost:
 
     Raises the PipelineError that it met, or Fault.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-c", CODE, json.dumps([str(Path(one).absolute()) for one in sys.path])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=without_secrets(os.environ) | {"TMPDIR": str(folder)},
-        process_group=0,  # whatever it starts ends with it; Ctrl-C reaches this process alone
-    )
+    process = child.start("pipeline.bench.cost", way, env=child.environment() | {"TMPDIR": str(folder)})
     try:
         with suppress(BrokenPipeError):
-            pickle.dump((way, given), child.stdin)
-            child.stdin.flush()  # and stays open: its end tells the child that this process has died
-        said = child.stdout.read()
+            pickle.dump((way, given), process.stdin)
+            process.stdin.flush()  # and stays open: its end tells the child that this process has died
+        said = process.stdout.read()
     finally:
-        end(child)
+        child.end(process)
     if not said:
-        raise Fault(f"its process died (exit code {child.returncode})")
+        raise Fault(f"its process died (exit code {process.returncode})")
     cost, error, words = pickle.loads(said)
     if error:
         raise getattr(errors, error, Fault)(words)

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import child
 from pipeline.disk import storage_errors
 from pipeline.errors import SourceError
 from pipeline.media.container import Decoder, Tape, best_audio, best_video, open_media
@@ -132,6 +133,7 @@ def ffmpeg_version() -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            env=child.environment(),
             timeout=30,
             check=False,
         )

@@ -47,6 +47,12 @@ def on_packet() -> None:
 # -- opening
 
 
+def load() -> None:
+    """Import what decoding needs: where that fails, no file is the cause."""
+    import av  # noqa: F401
+    import numpy as np  # noqa: F401
+
+
 @contextmanager
 def open_media(path: Path, limits: Limits = USUAL) -> "Iterator[InputContainer]":
     """The one way into FFmpeg. Its errors inside become SourceErrors; MemoryError is left as it is."""

@@ -2,13 +2,15 @@
 
 In: a function of this room, the file, and what else it takes. Out: what the function returns or yields, or an error
 that says what went wrong: a decoder that crashes, hangs or takes all memory costs that line, and nothing else.
-The child gets a JSON job on standard input and answers in JSON lines; it has no keys, no network protocols and no
-files but those it opens, and it ends with its parent. The functions do not know that they run there.
+The child gets a JSON job on standard input and answers in JSON lines: first that it has begun, which means that it has
+imported what it needs and opens the file next. It has no keys, no network protocols and no files but those it opens,
+and it ends with its parent. The functions do not know that they run there.
 """
 
 import base64
 import ctypes
 import dataclasses
+import faulthandler
 import importlib
 import json
 import logging
@@ -26,8 +28,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline import errors
-from pipeline.errors import PipelineError, ReadingStopped, SourceError
+from pipeline import child, errors
+from pipeline.errors import DecoderCrashed, PipelineError, ReadingStopped
 from pipeline.media.source import check
 from pipeline.settings import Limits
 from pipeline.types import Frame
@@ -43,8 +45,12 @@ RAW = b"="  # begins the line that says how many bytes of an array follow it
 LARGEST = 2.0**31  # bytes of a file that is written
 PULSE = 0.5  # s between two signs of progress
 PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
-KEPT = ("PATH", "LD_LIBRARY_PATH", "IMAGEIO_FFMPEG_EXE", "FFMPEG_BINARY")  # of the environment; the rest may be secret
-CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipeline.media.guard import serve; serve()"
+STARTS = 2  # times that a child is started which ends before it has begun
+SAID = 4000  # bytes at the end of what a child said on standard error, which are logged if it crashes
+KEPT = (  # of the environment; the rest may be secret
+    *("PATH", "LD_LIBRARY_PATH", "IMAGEIO_FFMPEG_EXE", "FFMPEG_BINARY"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE"),  # where Python finds its libraries
+)
 ENDED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by somebody else: not the file's fault
 
 _IMAGE = re.compile(r"(frames|closer)/\d{6}\.\d{3}\.jpg")
@@ -64,8 +70,9 @@ def run(
 ) -> T:
     """work(source, *args, limits=limits) in a child process; with `progress` where that is given, told 0-1.
 
-    `length`: s of film that will be encoded. Raises SourceError, also for what may not be opened; StorageError; what
-    `progress` raises; ReadingStopped where the system or a person ended the child.
+    `length`: s of film that will be encoded. Raises SourceError, also for what may not be opened; of these
+    DecoderCrashed where the child crashed, hung or took too much; StorageError; what `progress` raises; ReadingStopped
+    where the system or a person ended the child, or it could not be started.
     """
     with _turns, closing(_ask(work, source, args, limits, progress is not None, length)) as said:
         for kind, value in said:
@@ -102,74 +109,118 @@ def _ask(
         "seconds": seconds,
         "parent": os.getpid(),
     }
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-c", CODE, json.dumps([str(Path(one).absolute()) for one in sys.path])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd="/",  # MoviePy reads a .env that it finds where it is
-        env={name: os.environ[name] for name in KEPT if name in os.environ}
-        | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-        process_group=0,  # its own: whatever it started ends with it
+    for _ in range(STARTS):
+        try:
+            yield from _answers(work, json.dumps(job).encode(), seconds, name, limits)
+            return
+        except _NotBegun as error:
+            how, said = error.args
+            log.error("%s is not the cause: the decoder ended before it opened it (%s). It said: %s", name, how, said)
+    raise ReadingStopped(
+        f"{name} was not decoded, and is not the cause: {STARTS} times the decoder ended before it opened it ({how}). "
+        "The log says more. Try again; if that does not help, install the requirements anew."
     )
+
+
+class _NotBegun(Exception):
+    """A child ended before it had begun: nothing that it was given is the cause. Holds how, and what it said."""
+
+
+def _answers(work: Callable, job: bytes, seconds: float, name: str, limits: Limits) -> Iterator[tuple[str, Any]]:
+    """What one child says: see _ask. Raises _NotBegun too."""
+    kept = {one: value for one, value in child.environment().items() if one in KEPT}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     try:
-        for said in _heard(child, json.dumps(job).encode(), seconds, name):
-            if isinstance(said, bytes):
-                yield "piece", said
-            elif "piece" in said:
-                yield "piece", str(said["piece"])
-            elif "done" in said:
-                yield "done", float(said["done"])
-            elif "answer" in said:
-                yield "answer", _value(said["answer"])
-                return
-            elif said.get("error") in ("SourceError", "StorageError"):
-                raise getattr(errors, said["error"])(str(said["message"]))
-            elif said.get("error") == "MemoryError":
-                raise _too_much(name, limits)
-            elif "error" in said:
-                log.warning("%s could not be decoded: %s", name, said["message"])
-                raise SourceError(f"{name} cannot be decoded: a fault in the file or in this app. Try another copy.")
-        code = child.wait(PATIENCE)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
-        raise _crashed(name, "its answer cannot be read") from error
-    finally:
-        end(child)
-    if -code in ENDED:
-        raise ReadingStopped(
-            f"Decoding {name} was ended from outside ({signal.Signals(-code).name}), which systems do that run out of "
-            "memory. What was stored is kept. Try again."
+        process = child.start(
+            __name__,
+            work,
+            env=kept | {"LANG": "C.UTF-8"} | threads,
+            cwd="/",  # MoviePy reads a .env that it finds where it is
+            stderr=subprocess.PIPE,
         )
-    if -code == signal.SIGXCPU:
-        raise _too_long(name, seconds)
-    raise _crashed(name, signal.Signals(-code).name if code < 0 else f"exit code {code}")
+    except OSError as error:  # no memory, or too many processes
+        raise _NotBegun(str(error), "nothing") from error
+    begun, words = False, bytearray()
+    try:
+        try:
+            for said in _heard(process, job, seconds, name, words):
+                if isinstance(said, bytes):
+                    yield "piece", said
+                elif "piece" in said:
+                    yield "piece", str(said["piece"])
+                elif "done" in said:
+                    yield "done", float(said["done"])
+                elif "answer" in said:
+                    yield "answer", _value(said["answer"])
+                    return
+                elif "begun" in said:
+                    begun = True
+                elif said.get("error") in ("SourceError", "StorageError"):
+                    raise getattr(errors, said["error"])(str(said["message"]))
+                elif "error" in said:
+                    words += str(said["message"]).encode(errors="replace")
+                    raise _too_much(name, limits) if said["error"] == "MemoryError" else _failed(name)
+            code = process.wait(PATIENCE)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, subprocess.TimeoutExpired) as error:
+            raise _crashed(name, "its answer cannot be read") from error
+        if -code in ENDED:
+            raise ReadingStopped(
+                f"Decoding {name} was ended from outside ({signal.Signals(-code).name}), which systems do that run out "
+                "of memory. What was stored is kept. Try again."
+            )
+        raise _too_long(name, seconds) if -code == signal.SIGXCPU else _crashed(name, _how(code))
+    except DecoderCrashed as error:
+        _drain(process, words)
+        reason = words.decode(errors="replace").partition("\nExtension modules:")[0].strip()  # a long list
+        if begun:
+            log.error("%s It said: %s", error, reason or "nothing")
+            raise
+        code = process.poll()
+        how = "it did not answer" if code is None else _how(code)
+        if reason and (code is None or code >= 0):  # else it is where it was, not why
+            how = reason.splitlines()[-1]
+        raise _NotBegun(how, reason or "nothing") from error
+    finally:
+        child.end(process)
 
 
-def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> Iterator[dict | bytes]:
-    """Give the child its job and yield what it says, as long as it gets on. What passes in between is not counted."""
+def _heard(
+    process: subprocess.Popen, job: bytes, seconds: float, name: str, words: bytearray
+) -> Iterator[dict | bytes]:
+    """Give the child its job and yield what it says, as long as it gets on. What passes in between is not counted.
+
+    The end of what it says on standard error is kept in `words`.
+    """
     deadline, quiet = time.monotonic() + seconds, time.monotonic() + PATIENCE
     unread = bytearray()
-    os.set_blocking(child.stdin.fileno(), False)
+    os.set_blocking(process.stdin.fileno(), False)
+    os.set_blocking(process.stderr.fileno(), False)
     with selectors.DefaultSelector() as ready:
-        ready.register(child.stdout, selectors.EVENT_READ)
-        ready.register(child.stdin, selectors.EVENT_WRITE)
+        ready.register(process.stdout, selectors.EVENT_READ)
+        ready.register(process.stderr, selectors.EVENT_READ)
+        ready.register(process.stdin, selectors.EVENT_WRITE)
         while True:
             events = ready.select(max(0.0, min(deadline, quiet) - time.monotonic()))
-            if not events and time.monotonic() >= deadline:
+            answered = any(key.fileobj is process.stdout for key, _ in events)
+            if not answered and time.monotonic() >= deadline:
                 raise _too_long(name, seconds)
-            if not events and time.monotonic() >= quiet:
-                raise SourceError(
+            if not answered and time.monotonic() >= quiet:
+                raise DecoderCrashed(
                     f"{name} was given up: decoding it did not get on for {PATIENCE:g} s. It is damaged, or its disk "
                     "does not answer. Try another copy."
                 )
             for key, _ in events:
-                if key.fileobj is child.stdin:
+                if key.fileobj is process.stderr:
+                    if not _drain(process, words):
+                        ready.unregister(process.stderr)
+                elif key.fileobj is process.stdin:
                     with suppress(BrokenPipeError):  # it died: its output ends, too
                         job = job[os.write(key.fd, job[:65536]) :]
                         if job:
                             continue
-                    ready.unregister(child.stdin)
+                    ready.unregister(process.stdin)
                     with suppress(BrokenPipeError):
-                        child.stdin.close()
+                        process.stdin.close()
                 else:
                     block = os.read(key.fd, 65536)
                     if not block or len(unread) > ANSWER:
@@ -179,6 +230,10 @@ def _heard(child: subprocess.Popen, job: bytes, seconds: float, name: str) -> It
                     if b"\n" not in block and not unread.startswith(RAW):
                         continue
                     for said in _whole(unread):
+                        if (
+                            isinstance(said, dict) and "begun" in said
+                        ):  # to start may take long on a busy machine, and is not the file's time
+                            deadline = time.monotonic() + seconds
                         left = time.monotonic()
                         yield said
                         away = time.monotonic() - left
@@ -203,32 +258,41 @@ def _whole(unread: bytearray) -> Iterator[dict | bytes]:
         yield piece
 
 
-def end(child: subprocess.Popen) -> None:
-    """End the child and all that it started, whether or not it has ended."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        with suppress(BrokenPipeError):
-            pipe.close()
+def _drain(process: subprocess.Popen, words: bytearray) -> bool:
+    """Add to `words` what there is on standard error by now, and keep the end of it. False where no more can come."""
+    try:
+        block = os.read(process.stderr.fileno(), 65536)
+    except BlockingIOError:
+        return True
+    words += block
+    del words[:-SAID]
+    return bool(block)
 
 
-def _too_much(name: str, limits: Limits) -> SourceError:
-    return SourceError(
+def _too_much(name: str, limits: Limits) -> DecoderCrashed:
+    return DecoderCrashed(
         f"{name} takes more than {limits.memory / 2**30:g} GiB of memory to decode: it is damaged, or its pictures are "
         "very large. Try another copy, make them smaller, or raise DECODE_MEMORY_GB."
     )
 
 
-def _too_long(name: str, seconds: float) -> SourceError:
-    return SourceError(
+def _too_long(name: str, seconds: float) -> DecoderCrashed:
+    return DecoderCrashed(
         f"{name} was given up: decoding it took longer than {seconds:.0f} s, which no undamaged file of its size "
         "does. Try another copy, or convert it."
     )
 
 
-def _crashed(name: str, how: str) -> SourceError:
-    return SourceError(
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _failed(name: str) -> DecoderCrashed:
+    return DecoderCrashed(f"{name} cannot be decoded: a fault in the file or in this app. Try another copy.")
+
+
+def _crashed(name: str, how: str) -> DecoderCrashed:
+    return DecoderCrashed(
         f"{name} cannot be decoded: the decoder crashed on it ({how}), which costs nothing else. "
         "Try another copy, or convert it."
     )
@@ -288,6 +352,7 @@ def serve() -> None:
         job = json.load(sys.stdin.buffer)
     except ValueError:
         os._exit(1)  # whoever asked was killed before all was said
+    faulthandler.enable()  # where it was when it crashes, for the log
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print
     limits = _value(job["limits"])
@@ -321,10 +386,13 @@ def serve() -> None:
         from pipeline.media import container
 
         container.on_packet = pulse
+        container.load()
         module, _, name = job["work"].rpartition(".")
         work = getattr(importlib.import_module(module), name)
         given = {"limits": limits} | ({"progress": tell} if job["told"] else {})
-        done = work(*_value(job["args"]), **given)
+        args = _value(job["args"])
+        say(begun=True)
+        done = work(*args, **given)
         if isinstance(done, Iterator):
             for piece in done:
                 give(piece)
@@ -333,7 +401,7 @@ def serve() -> None:
     except PipelineError as error:
         say(error=type(error).__name__, message=str(error))
     except MemoryError:
-        say(error="MemoryError", message="")
+        say(error="MemoryError", message="it needs more memory than DECODE_MEMORY_GB allows")
     except Exception:
         say(error="fault", message=traceback.format_exc()[-4000:])
     os._exit(0)  # nothing that a damaged file left behind is run or freed

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.disk import append_line, read_lines
-from pipeline.errors import ModelError, SourceError
+from pipeline.errors import DecoderCrashed, ModelError, SourceError
 from pipeline.media import folder as folders
 from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
 from pipeline.media.seeing import Seeing
 from pipeline.media.source import check
-from pipeline.media.unfinished import broken_off, under_way
+from pipeline.media.unfinished import broken_off, lost, under_way
 from pipeline.settings import Limits, Settings
 from pipeline.times import stamp
 from pipeline.types import DOUBTFUL, SHOWN, Coverage, Frame, Media, Passage, Progress
@@ -38,6 +38,7 @@ HEARD = "speech.jsonl"  # a line for each stretch that was heard
 MINUTE = 60.0  # s of work between two times that what was read is told
 MOSTLY = 2 / 3  # of what is said is in the language of a source
 NO_SOUND = "The file has no sound."
+INSIDE = "subtitles"  # the part of the coverage that says that those inside the file were lost; else "speech" says it
 
 
 def begin_media(
@@ -50,14 +51,14 @@ def begin_media(
     StorageError when the folder cannot be written.
     """
     if facts is None:
-        frames, coverage = [], {"frames": Coverage("absent", note="A transcript alone: there are no pictures.")}
-        words = _read_transcript(path, settings.limits)
+        frames, seen = [], Coverage("absent", note="A transcript alone: there are no pictures.")
+        inside, words = None, _read_transcript(path, settings.limits)
         title, length = subtitles.stem(path), max(end for _, end, _ in words[0])
     else:
         if speech.is_named(settings):
             speech.require(*speech.chosen(settings))  # an hour of frames is not read first to fail then
-        frames, coverage = _read_frames(path, facts, folder, settings, report)
-        words = _read_words(path, facts, folder, settings.limits)
+        frames, seen = _read_frames(path, facts, folder, settings, report)
+        words, inside = _read_words(path, facts, folder, settings.limits)
         title, length = path.stem, facts.length
     media = Media(
         id=media_id,
@@ -67,9 +68,33 @@ def begin_media(
         length=length,
         language="",
         frames=tuple(frames),
-        coverage=coverage,
+        coverage={"frames": seen} | ({INSIDE: inside} if inside else {}),
     )
     return _with_screen(_with_words(media, *words, folder), (), _screen_to_come(frames, length, settings))
+
+
+def read_lost(media: Media, path: Path, folder: Path, settings: Settings, report: Report) -> Media:
+    """Read once more what begin_media reads and a crash cost: the pictures after the last one, subtitles inside.
+
+    What go_on reads, and the text on new pictures, is to come. Raises what begin_media raises.
+    """
+    if not any(part in media.coverage and media.coverage[part].lost for part in ("frames", INSIDE)):
+        return media
+    facts = guard.run(video.probe, path, limits=settings.limits)
+    coverage = dict(media.coverage)
+    if coverage["frames"].lost:
+        frames, seen = _read_frames(path, facts, folder, settings, report)
+        ways = dict.fromkeys(filter(None, [coverage["frames"].by, seen.by]))  # the settings may have changed since
+        coverage["frames"] = replace(seen, by=" and ".join(ways))
+        if len(frames) > len(media.frames):
+            coverage["screen"] = _screen_to_come(frames, media.length, settings)
+        media = replace(media, frames=tuple(frames), coverage=coverage)
+    if coverage.pop(INSIDE, None):
+        words, inside = _read_words(path, facts, folder, settings.limits)
+        media = replace(media, coverage=coverage | ({INSIDE: inside} if inside else {}))
+        if words[0]:  # they stand for what was heard instead
+            media = _with_words(media, *words, folder)
+    return media
 
 
 def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
@@ -92,7 +117,7 @@ def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Re
         media = _seen(media, seeing)
     seen, heard = media.coverage["frames"], media.coverage["speech"]
     if not media.frames and seen.state == "off" and heard.state in ("off", "absent"):
-        raise SourceError(seen.note)
+        raise (DecoderCrashed if seen.lost or heard.lost else SourceError)(seen.note)
     if not media.frames and heard.state == "absent" and not heard.by:
         raise SourceError(f"{path} holds no picture. {heard.note} Try another copy.")
     return media
@@ -156,9 +181,9 @@ def _read_transcript(path: Path, limits: Limits) -> Words:
 
 def _read_frames(
     path: Path, facts: video.Facts, folder: Path, settings: Settings, report: Report
-) -> tuple[list[Frame], dict[str, Coverage]]:
+) -> tuple[list[Frame], Coverage]:
     if not facts.has_video:
-        return [], {"frames": Coverage("absent", note="The file holds no picture.")}
+        return [], Coverage("absent", note="The file holds no picture.")
     by = f"{settings.frames_per_second:g} pictures a second" + ", at exact times" * settings.exact_frames
     try:
         frames, notes = guard.run(
@@ -170,19 +195,25 @@ def _read_frames(
             progress=lambda done: report(Progress("frames", done)),
         )
     except SourceError as error:
-        if frames := video.frames_in(folder):  # what was read before a decoder crashed is good
-            note = f"The pictures after {stamp(frames[-1].start)} were not read. {error}"
-            return frames, {"frames": Coverage("partly", by, note)}
-        if not facts.has_audio:
+        frames = video.frames_in(folder)  # what was read before a decoder crashed is good
+        if not frames and not facts.has_audio:
             raise
-        return [], {"frames": Coverage("off", note=str(error))}  # the sound may still be heard
-    return frames, {"frames": _coverage("read", by, notes)}
+        until, state, what = 0.0, "off", str(error)  # the sound may still be heard
+        if frames:
+            until, state = frames[-1].start, "partly"
+            what = f"The pictures after {stamp(until)} were not read. {error}"
+        by = by if frames else ""
+        return frames, lost(state, by, what, until) if isinstance(error, DecoderCrashed) else Coverage(state, by, what)
+    return frames, _coverage("read", by, notes)
 
 
-def _sound_of(path: Path, since: float, limits: Limits, note: Callable[[str], None]) -> "Iterator[np.ndarray]":
-    """Mono float32 at 16 kHz from `since` s on, block by block; `note` is told what is missing of it.
+def _sound_of(
+    path: Path, since: float, limits: Limits, note: Callable[[str], None], crashed: Callable[[str], None]
+) -> "Iterator[np.ndarray]":
+    """Mono float32 at 16 kHz from `since` s on, block by block; `note` is told what is missing of it for good,
+    `crashed` what a crash of the decoder cost.
 
-    What is decoded before a decoder crashes is given. Raises SourceError where nothing is.
+    What is decoded before is given. Raises SourceError where nothing is.
     """
     import numpy as np
 
@@ -199,12 +230,17 @@ def _sound_of(path: Path, since: float, limits: Limits, note: Callable[[str], No
         except SourceError as error:
             if have == first:
                 raise
-            note(f"The sound after {stamp(have / video.RATE)} was not read. {error}")
+            what = f"The sound after {stamp(have / video.RATE)} was not read. {error}"
+            crashed(what) if isinstance(error, DecoderCrashed) else note(what)
 
 
-def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) -> Words:
-    """Subtitles beside the file, else inside it; else what Whisper hears is to come."""
+def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) -> tuple[Words, Coverage | None]:
+    """Subtitles beside the file, else inside it; else what Whisper hears is to come.
+
+    The second says that a crash cost the subtitles inside; then, too, the sound is heard meanwhile.
+    """
     notes: list[str] = []
+    crash = None
     for beside in subtitles.find_beside(path):
         try:
             read = subtitles.read(beside, limits)
@@ -213,21 +249,24 @@ def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) ->
             continue
         notes += read.notes
         if read.segments:
-            return read.segments, "subtitle", read.language, _coverage("read", beside.name, notes)
+            return (read.segments, "subtitle", read.language, _coverage("read", beside.name, notes)), None
         notes.append(f"{beside.name} holds no words.")
     if facts.subtitles:
         try:
             inside, language, more = guard.run(video.read_embedded_subtitles, path, limits=limits)
+        except DecoderCrashed as error:
+            inside, language, more = [], "", []
+            crash = lost("off", "", f"The subtitles inside the file were not read. {error}", 0.0)
         except SourceError as error:
             inside, language, more = [], "", [f"The subtitles inside the file were not read. {error}"]
         notes += more
         if inside:
-            return inside, "subtitle", language, _coverage("read", "subtitles inside the file", notes)
+            return (inside, "subtitle", language, _coverage("read", "subtitles inside the file", notes)), None
     if not facts.has_audio:
-        return (), "speech", "", _coverage("absent", "", [NO_SOUND, *notes])
+        return ((), "speech", "", _coverage("absent", "", [NO_SOUND, *notes])), crash
     if notes and not read_lines(folder / HEARD):
         append_line(folder / HEARD, {"notes": notes})  # said at the end, by whatever process
-    return (), "speech", "", under_way("speech", 0.0, facts.length)
+    return ((), "speech", "", under_way("speech", 0.0, facts.length)), crash
 
 
 def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Report, keep: Keep) -> Media:
@@ -237,7 +276,6 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     lines = [line for line in lines if "until" in line]
     by = " and ".join(dict.fromkeys(line["by"] for line in lines))
     segments = [tuple(segment) for line in lines for segment in line["segments"]]
-    last = speech.Stretch(0.0)
     doubtful = [tuple(segment) for line in lines for segment in line.get("doubtful", ())]
     spoken: Counter[str] = Counter()
     for line in lines:
@@ -256,14 +294,18 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     model, engine = speech.chosen(settings)
     now_by = speech.name(model, engine)
     told, unheard = time.monotonic(), not segments
-    with closing(_sound_of(path, last.until, settings.limits, note)) as sound:
+    crashes: list[str] = []
+    with closing(_sound_of(path, last.until, settings.limits, note, crashes.append)) as sound:
         stretches = speech.hear(sound, model, engine, last)
         while True:
             try:
                 stretch = next(stretches, None)
             except SourceError as error:
-                why = [f"The sound could not be read. {error}", *notes]
-                return heard(_coverage("partly" if segments else "off", by, why))
+                why = f"The sound could not be read. {error}"
+                if not isinstance(error, DecoderCrashed):
+                    return heard(_coverage("partly" if segments else "off", by, [why, *notes]))
+                crashes.append(why)
+                break
             except ModelError as error:
                 if speech.is_named(settings):  # used, or an error
                     raise
@@ -273,8 +315,12 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
                 return heard(_coverage("off", "", [f"Speech was not heard. {why}", *notes]))
             if stretch is None:
                 break
-            last = stretch
             by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
+            if crashes:  # it may end in the middle of a word: it is heard again with what follows
+                segments += stretch.segments
+                doubtful += stretch.doubtful
+                continue
+            last = stretch
             line = {"until": last.until, "language": last.language, "languages": dict(last.languages), "by": now_by}
             found = {"segments": [*map(list, last.segments)], "doubtful": [*map(list, last.doubtful)]}
             append_line(folder / HEARD, line | found)
@@ -285,6 +331,8 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
             if (segments and unheard) or time.monotonic() - told >= MINUTE:  # the first words at once
                 keep(heard(under_way("speech", last.until, media.length, by)))
                 told, unheard = time.monotonic(), not segments
+    if crashes:
+        return heard(lost("partly" if segments else "off", by, " ".join([*crashes, *notes]), last.until))
     if not last.until:
         return heard(_coverage("absent", "", notes))
     report(Progress("speech", 1.0))

@@ -103,7 +103,9 @@ def _frames(frames: list[dict]) -> tuple[Frame, ...]:
 
 def _coverage(coverage: dict) -> dict[str, Coverage]:
     return {
-        part: Coverage(_text(c["state"], _STATE), _text(c["by"]), _text(c["note"]), _time(c.get("until")))
+        part: Coverage(
+            _text(c["state"], _STATE), _text(c["by"]), _text(c["note"]), _time(c.get("until")), c.get("lost") is True
+        )
         for part, c in coverage.items()
     }
 

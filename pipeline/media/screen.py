@@ -213,12 +213,23 @@ def _same_place(one: Box, other: Box) -> bool:
     return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= NEAR
 
 
-def _load() -> Any:
+def load() -> None:
+    """Import the text reader and cv2. Raises ModelError.
+
+    Before another thread imports anything: while cv2 loads, its own folder stands first in everybody's sys.path, and
+    two threads that import packages which need each other may get one that is not whole.
+    """
     there, what = available()
     if not there:
         raise ModelError(f"Text on the screen cannot be read. {what}")
     # onnxruntime sends usage data to its maker unless told not to before it is imported (its Privacy.md).
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    with _model_errors():
+        from rapidocr import RapidOCR  # noqa: F401
+
+
+def _load() -> Any:
+    load()
     with _model_errors():
         from rapidocr import RapidOCR
 

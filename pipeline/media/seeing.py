@@ -52,7 +52,12 @@ class Seeing:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Read on in a thread of its own while the block runs. What fails there is raised by check()."""
+        """Read on in a thread of its own while the block runs. What fails there is raised by check().
+
+        Raises ModelError where the text reader is not there.
+        """
+        if not self.is_done:
+            screen.load()
         enough = threading.Event()
 
         def run() -> None:

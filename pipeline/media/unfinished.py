@@ -25,6 +25,16 @@ def broken_off(part: str, until: float, length: float, by: str = "", why: str = 
     return Coverage("partly", by, f"{_so_far(part, until, length)}. {why}", until)
 
 
+def lost(state: str, by: str, what: str, until: float) -> Coverage:
+    """A part that a crash of its decoder cost from this time on (s). `what`: what is missing, and how it crashed."""
+    return Coverage(state, by, f"{what} {NEXT}", until, lost=True)
+
+
+def why_lost(media: Media) -> str:
+    """What crashes of decoders cost of a media and what to do, in one line; "" where they cost nothing."""
+    return " ".join(one.note for one in media.coverage.values() if one.lost)
+
+
 def at_rest(media: One) -> One:
     """The same media once nobody reads on."""
     return replace(

@@ -190,7 +190,7 @@ def lines(app: Pipeline, before: tuple) -> None:
     every = sorted(coming(app), key=_matters)
     for one in every[:LINES]:
         if one.error:
-            far = "not read"
+            far = "not read to its end" if one.media_id else "not read"
         else:
             far = f"{one.queued} before it" if one.queued else in_words(one.present[-1], brief=True)
         st.button(

@@ -12,14 +12,15 @@ from pipeline.times import stamp
 from pipeline.types import SPOKEN, Coverage, Media
 from pipeline.ui import files
 from pipeline.ui.moments import save_button
-from pipeline.ui.page import STATES, Open, choose, noun, place, position_key, put, told
+from pipeline.ui.page import BROKEN, STATES, Open, choose, noun, place, position_key, put, told
 from pipeline.workflow import Pipeline
 
 _player = st.components.v2.component("player", js=Path(__file__).with_name("player.js").read_text())
 
-WARNED = ("frames", "speech", "screen", "captions", "text")  # without CLIP all that is said and written is found
+WARNED = ("frames", "subtitles", "speech", "screen", "captions", "text")  # without CLIP, words are found all the same
 PARTS = {
     "frames": "Pictures",
+    "subtitles": "Subtitles inside the file",
     "speech": "Speech",
     "screen": "Text on screen",
     "captions": "Descriptions of the pictures",
@@ -55,7 +56,8 @@ def what_was_read(app: Pipeline, media: Media) -> None:
 
 
 def coverage_line(name: str, coverage: Coverage) -> None:
-    icon = {"read": STATES["ok"], "reading": ":blue[:material/hourglass_top:]"}.get(coverage.state, STATES["off"])
+    icons = {"read": STATES["ok"], "reading": ":blue[:material/hourglass_top:]"}
+    icon = BROKEN if coverage.lost else icons.get(coverage.state, STATES["off"])
     st.markdown(f"{icon} **{name}** {neutralise(coverage.by)}".rstrip())
     if coverage.note:
         st.caption(neutralise(coverage.note))
