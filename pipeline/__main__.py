@@ -20,12 +20,12 @@ from typing import TextIO
 
 from dotenv import load_dotenv
 
-from pipeline import bench, build, estimate, evaluate, logs, questions, tables
+from pipeline import bench, build, estimate, evaluate, logs, part_status, questions, tables
 from pipeline.chat.citations import cue
 from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
-from pipeline.media import pasted, unfinished
+from pipeline.media import pasted
 from pipeline.times import stamp
 from pipeline.types import Evidence, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
@@ -127,7 +127,7 @@ def _ingest(pipeline: Pipeline, options: argparse.Namespace) -> int:
         with _ProgressLine() as line:
             try:
                 media = pipeline.ingest(path, options.again, line.show)
-                error = _one_line(unfinished.why_lost(media))
+                error = _one_line(part_status.why_lost(media))
             except KeyboardInterrupt:
                 _say(f"stopped reading {path}. Run the same command to go on where it stopped.", file=sys.stderr)
                 return 130
@@ -197,11 +197,12 @@ def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
         _say_json(_found(pipeline, evidence))
     elif evidence.moments:
         if not evidence.near:
-            _say("This does not seem to be in the library. The nearest that was found:")
+            not_found = part_status.not_found(evidence, "video" if has_id else "library")
+            _say(f"{not_found} The nearest that was found:")
         _say_moments(pipeline, evidence.moments)
         _say_notes(evidence)
     else:
-        _say("Nothing found.")
+        _say(part_status.nothing_found(evidence))
     return 0
 
 
@@ -426,6 +427,8 @@ def _found(pipeline: Pipeline, evidence: Evidence) -> dict:
         "near": evidence.near,
         "nearness": evidence.nearness,
         "notes": list(evidence.notes),
+        "looked_at": list(evidence.looked_at),
+        "not_looked_at": [dataclasses.asdict(gap) for gap in evidence.not_looked_at],
         "moments": [
             {
                 "media": moment.media,

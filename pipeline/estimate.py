@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline import part_status
 from pipeline.chat import captions
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.disk import write_whole
 from pipeline.errors import StorageError
-from pipeline.media import guard, screen, speech, subtitles, unfinished, video
+from pipeline.media import guard, screen, speech, subtitles, video
 from pipeline.media.picture import LONG_SIDE
 from pipeline.media.source import check, is_allowed
 from pipeline.search import embeddings
@@ -49,7 +50,7 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
 
     Raises SourceError where it cannot be read, StorageError.
     """
-    if before and not unfinished.parts(before):
+    if before and not part_status.parts(before):
         return Estimate(before.length, {}, 0, {}, ("It was read before; only what is missing is done.",))
     check(path, settings.limits)
     touched = path.stat()
@@ -79,7 +80,7 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     if written or "speech" in steps:
         steps["text"] = _span(costs["text"], SPOKEN[0] * facts.length, facts.length)
     if before:
-        notes.append(unfinished.told(before))
+        notes.append(part_status.told(before))
     return Estimate(
         length=facts.length,
         steps={step: (least, most) for step, (least, most) in steps.items() if most > 0},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline import part_status
 from pipeline.chat import followup
 from pipeline.chat.intent import Intent
 from pipeline.search import around, chapters, moments, places
@@ -86,7 +87,7 @@ def gather(
     query = followup.resolve(meant.about, history, narrow=listed)
     lists = library.search(query.text, HITS, query.after, query.before, [n for n, w in fusion.weights.items() if w])
     if not lists and only and (pictures := outline(only, {})):
-        notes.append("Nothing is said or written in it, and its pictures cannot be searched here, so these are of all.")
+        notes.append(f"{part_status.no_words(only)} These pictures are of all of it.")
         return Evidence(question, pictures, "whole", notes=tuple(notes))
     known = Known(library.get)
     many = max(limit, PLACES) if listed or library.rerank else limit

@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline import part_status
 from pipeline.chat import captions, naming
 from pipeline.disk import copy_whole, delete, hold, storage_errors
 from pipeline.errors import AnswerError, EmbeddingError, MediaNotFound, ModelError, PipelineError, StorageError
 from pipeline.media import folder as folders
-from pipeline.media import guard, look, reading, subtitles, unfinished, video
+from pipeline.media import guard, look, reading, subtitles, video
 from pipeline.search import chapters, embeddings, vectors
 from pipeline.settings import Settings
 from pipeline.types import Coverage, Media, Passage, Progress
@@ -90,7 +91,7 @@ def _read_into(
         """Let the media be found as it is now. What failed to embed it is asked again when all has been read."""
         nonlocal coverage, failure
         known["pictures"] = len(media.frames)
-        is_last = not unfinished.parts(media)
+        is_last = not part_status.parts(media)
         if folder == home:
             if is_last or not failure:
                 coverage, failure = _embedded_so_far(media, folder, settings, told)
@@ -115,7 +116,7 @@ def _read_into(
             keep(media, tell)
     if folder != home:
         _keep_paid(home, folder)
-    if {"speech", "screen"} & set(unfinished.parts(media)):
+    if {"speech", "screen"} & set(part_status.parts(media)):
         media = reading.go_on(replace(media, chapters=()), path, folder, settings, tell, keep)
         keep(media, tell)
     media = embed(media, folder, settings, tell)  # before captions, which may take an hour: searchable by then
@@ -269,5 +270,5 @@ def _embed_frames(media: Media, folder: Path, settings: Settings, report: Report
     except ModelError as error:
         if settings.clip_model:  # named in the settings: used, or an error
             raise
-        return Coverage("off", note=f"Frames are found by their time and the text on them. {error}")
+        return part_status.off("pictures", str(error))
     return Coverage("read", by=model.name)

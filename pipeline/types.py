@@ -108,6 +108,16 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A part that may hold an answer, and was not looked at, or not to its end. See part_status.py."""
+
+    part: str  # "speech", "screen", "frames", "pictures" or "text"
+    state: str  # of its coverage
+    what: str  # such as "speech was not heard"
+    why: str = ""  # and the next step
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What was found for one question."""
 
@@ -117,6 +127,8 @@ class Evidence:
     nearness: float = 1.0  # 0-1, how near the best of them is to the question
     near: bool = True  # False: nothing is near enough to the question to be an answer; the moments are the nearest
     notes: tuple[str, ...] = ()  # what was not done and why, in words a person reads
+    looked_at: tuple[str, ...] = ()  # the parts that were looked at, as a person calls them
+    not_looked_at: tuple[Gap, ...] = ()
 
     @property
     def top_frame(self) -> tuple[str, Frame] | None:

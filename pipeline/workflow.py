@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
 
-from pipeline import child, estimate, finding, looking, matching
+from pipeline import child, estimate, finding, looking, matching, part_status
 from pipeline.chat import endpoint, intent, quotes
 from pipeline.chat.intent import Intent
 from pipeline.chat.reply import Reply
@@ -35,7 +35,7 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.finding import Lists
-from pipeline.media import added, pasted, screen, sources, subtitles, unfinished, uploads
+from pipeline.media import added, pasted, screen, sources, subtitles, uploads
 from pipeline.media import folder as folders
 from pipeline.media.catalogue import Catalogue
 from pipeline.playing import Playable, Player
@@ -179,7 +179,7 @@ class Pipeline:
 
         media = self._read(reading.path, reading.again, reading.show, ready, reading.worker)
         reading.media_id = self._indexed(media, reading.show).id
-        if why := unfinished.why_lost(media):
+        if why := part_status.why_lost(media):
             reading.again = False  # to try again reads what was lost, not all of it
             raise PartLost(why)
 
@@ -256,7 +256,7 @@ class Pipeline:
                     report(Progress("reindex", number / len(ids), media.title))
                     with hold(folder):
                         media = embed(media, folder, self.settings, lambda progress: None)
-                        if not unfinished.parts(media):
+                        if not part_status.parts(media):
                             divide(media, folder, unasked, lambda progress: None)
                 except StorageError as error:  # its own: the others are made anew all the same
                     log.warning("%s was left as it is: %s", folder.name, error)
@@ -367,12 +367,21 @@ class Pipeline:
         mended = [*self._opened().notes(), *self._not_looked_into(scope)]
         if mended:
             evidence = replace(evidence, notes=(*evidence.notes, *mended))
+        evidence = self._with_gaps(evidence, [known[one] for one in scope if one in known])
         to_come = [one for one in self._catalogue.look().to_come if ids is None or one.id in ids]
         if to_come:
-            evidence = replace(evidence, notes=(*evidence.notes, *map(unfinished.told, to_come)))
-        if any(unfinished.is_under_way(one) for one in to_come) or (to_come and len(scope) == 1):  # nor of its rest
+            evidence = replace(evidence, notes=(*evidence.notes, *map(part_status.told, to_come)))
+        if any(part_status.is_under_way(one) for one in to_come) or (to_come and len(scope) == 1):  # nor of its rest
             evidence = replace(evidence, near=True)
         return evidence
+
+    def _with_gaps(self, evidence: Evidence, media: Sequence[Listed]) -> Evidence:
+        """The evidence with what of these media was looked at and what was not; what weighs most is noted."""
+        gaps = part_status.gaps(media)
+        evidence = replace(evidence, looked_at=part_status.looked_at(media), not_looked_at=gaps)
+        if not evidence.near or not evidence.moments:  # then the answer itself says all of it
+            return evidence
+        return replace(evidence, notes=(*evidence.notes, *part_status.notes(gaps)))
 
     def similar(self, media_id: str, frame: Frame, limit: int = 8) -> Sequence[tuple[str, Frame, float]]:
         """Other places in the library that look like a kept frame: (media id, frame, likeness 0-1), most alike first.

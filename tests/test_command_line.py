@@ -79,7 +79,7 @@ def test_search_gives_moments_best_first_with_their_passages_and_frames(capsys, 
     code, out, err = run(capsys, "search", "--json", "--limit", "2", read, "green pigment")
     (found,) = lines(out)
     assert (code, err) == (0, "")
-    assert list(found) == ["question", "kind", "near", "nearness", "notes", "moments"]
+    assert list(found) == ["question", "kind", "near", "nearness", "notes", "looked_at", "not_looked_at", "moments"]
     assert 1 <= len(found["moments"]) <= 2
     first = found["moments"][0]
     assert list(first) == ["media", "start", "end", "title", "score", "why", "passages", "frames"]
@@ -102,7 +102,7 @@ def test_ask_gives_the_same_and_the_answer(capsys, read):
     code, out, err = run(capsys, "ask", "--json", read, "What comes next week?")
     assert code == 0, err
     (said,) = lines(out)
-    asked = ["question", "kind", "near", "nearness", "notes", "moments"]
+    asked = ["question", "kind", "near", "nearness", "notes", "looked_at", "not_looked_at", "moments"]
     assert list(said) == [*asked, "answer", "answered_by", "citations", "uncited", "finish"]
     assert said["answered_by"] == "quotes"
     assert said["finish"] == "stop"

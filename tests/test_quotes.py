@@ -100,7 +100,7 @@ def test_with_pictures_alone_it_gives_their_times() -> None:
 
 def test_nothing_found_is_said() -> None:
     reply = answer("A unicorn?")
-    assert "Nothing in the video was found" in reply.text
+    assert "Nothing was found for this question" in reply.text
     assert reply.citations == ()
 
 

@@ -13,7 +13,7 @@ FILES = sorted([ROOT / "app.py", *(ROOT / "pipeline").rglob("*.py")])
 ROOMS = ("pipeline.media", "pipeline.search", "pipeline.chat")
 BASE = (
     "pipeline.types", "pipeline.times", "pipeline.errors", "pipeline.settings", "pipeline.words", "pipeline.line",
-    "pipeline.disk", "pipeline.cores", "pipeline.child",
+    "pipeline.disk", "pipeline.cores", "pipeline.part_status", "pipeline.child",
 )  # fmt: skip
 HEAVY = {
     "av": "media/container.py",

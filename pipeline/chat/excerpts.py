@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.chat.citations import cue
-from pipeline.types import SPOKEN, Evidence, Moment, Passage
+from pipeline.types import DOUBTFUL, SPOKEN, Evidence, Moment, Passage
 from pipeline.words import roots as roots_of
 
 LENGTH = 320  # characters
@@ -48,7 +48,8 @@ def best_of(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt
     roots = roots_of(question)
     windows = (window for run in _runs(moment.passages) for window in _around_best(run, roots, length))
     excerpts = (_excerpt(moment.media, window, roots, length) for window in windows)
-    return sorted(excerpts, key=lambda one: -one.matches)
+    # What was heard in doubt comes after what is sure and about as good.
+    return sorted(excerpts, key=lambda one: (-(one.matches - (one.kind == DOUBTFUL)), one.kind == DOUBTFUL))
 
 
 def in_order(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:

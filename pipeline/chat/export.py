@@ -12,15 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from pipeline import part_status
 from pipeline.chat import exchange
 from pipeline.chat.citations import check, cue, find
 from pipeline.chat.exchange import Exchange
 from pipeline.chat.markup import JOINER, neutralise, unlinked
 from pipeline.times import stamp
-from pipeline.types import Citation, Evidence, Frame, Passage
+from pipeline.types import DOUBTFUL, Citation, Evidence, Frame, Passage
 
 PICTURES = 2  # of each moment
-KINDS = {"screen": "on screen: ", "caption": "the picture, as the model describes it: "}  # the others are said
+KINDS = {  # the others are said
+    "screen": "on screen: ",
+    "caption": "the picture, as the model describes it: ",
+    DOUBTFUL: "perhaps said (heard in doubt): ",
+}
 FINISHES = {
     "length": "The answer was cut off at the model's limit.",
     "interrupted": "The answer broke off.",
@@ -99,9 +104,16 @@ def _exchange(
         _with_links(one.text, check(one.text, evidence)),
         plain(one.error) and f"**{plain(one.error)}**",
         _how(one),
-        *(f"> {plain(note)}" for note in evidence.notes),
+        *(f"> {plain(note)}" for note in _notes(one, evidence)),
         *_evidence(evidence, titles, frame),
     ]
+
+
+def _notes(one: Exchange, evidence: Evidence) -> Sequence[str]:
+    """What the page says below an answer. Quotes say themselves what was not found."""
+    if evidence.near or one.answered_by in ("", "quotes"):
+        return evidence.notes
+    return (part_status.not_found(evidence), *evidence.notes)
 
 
 def _with_links(text: str, citations: Sequence[Citation]) -> str:

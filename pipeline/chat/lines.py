@@ -5,9 +5,15 @@ from collections.abc import Mapping
 
 from pipeline.chat.citations import cue
 from pipeline.times import stamp
-from pipeline.types import Moment, Passage
+from pipeline.types import DOUBTFUL, Moment, Passage
 
-KINDS = {"speech": "said", "subtitle": "subtitle", "screen": "on screen", "caption": "picture shows"}
+KINDS = {
+    "speech": "said",
+    "subtitle": "subtitle",
+    "screen": "on screen",
+    "caption": "picture shows",
+    DOUBTFUL: "perhaps said (heard in doubt)",
+}
 TITLE = 150  # characters
 _UNSEEN = re.compile(  # and their kin: what orders letters, joins them, or carries a hidden text in tags
     "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"

@@ -59,6 +59,10 @@ NOT_NEAR = (
     "Nothing that was found is near enough to the question: most likely the video does not hold the answer. Say so, "
     "unless the evidence really answers the question. Then you may point to what comes nearest, with its time."
 )
+LIMITS = (
+    "Not all of the video was looked at: {gaps}. Looked at: {looked}. Never say that something is not in the video "
+    "which may be in what was not looked at: say that you do not find it in what was looked at, and name what was not."
+)
 
 
 @dataclass(frozen=True)
@@ -161,12 +165,16 @@ def _headings(order: Sequence[str], titles: Mapping[str, str]) -> Mapping[str, s
 
 def _guide(evidence: Evidence) -> str:
     """What the model is told of this evidence, "" where there is nothing to tell."""
-    if not evidence.moments:
-        return ""
-    first = evidence.moments[0]
-    guide = GUIDES.get(evidence.kind, "") if evidence.near else NOT_NEAR
-    facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence)}
-    return guide and guide.format(**facts) + "\n\n"
+    guides = []
+    if evidence.moments:
+        first = evidence.moments[0]
+        guide = GUIDES.get(evidence.kind, "") if evidence.near else NOT_NEAR
+        facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence)}
+        guides.append(guide.format(**facts))
+    if evidence.not_looked_at:
+        gaps = "; ".join(plain(gap.what) for gap in evidence.not_looked_at)
+        guides.append(LIMITS.format(gaps=gaps, looked=", ".join(evidence.looked_at) or "nothing"))
+    return "".join(f"{guide}\n\n" for guide in guides if guide)
 
 
 def _shown(evidence: Evidence) -> str:

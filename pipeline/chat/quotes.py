@@ -6,6 +6,7 @@ Knows the evidence and the question, nothing of endpoints.
 import dataclasses
 from collections.abc import Callable, Generator, Iterable, Mapping
 
+from pipeline import part_status
 from pipeline.chat import excerpts
 from pipeline.chat.citations import cue
 from pipeline.chat.excerpts import LENGTH, Excerpt
@@ -13,16 +14,21 @@ from pipeline.chat.lines import IS_IT, LIKE_IT
 from pipeline.chat.reply import Reply
 from pipeline.chat.selection import spread
 from pipeline.times import stamp
-from pipeline.types import SPOKEN, Evidence, Moment
+from pipeline.types import DOUBTFUL, SHOWN, SPOKEN, Evidence, Moment
 
 QUOTES = 3
 SHORT = 160  # characters, of a quote in a long list
 LIST = 24  # lines of an outline or a list of places
-SHOWN = 6  # quotes of the moment that the player stands at
+AT_THE_PLAYER = 6  # quotes of the moment that the player stands at
 TIMES_OF_FRAMES = 3
-VERBS = {"speech": "said", "subtitle": "in the subtitles", "screen": "on screen", "caption": "the picture shows"}
+VERBS = {
+    "speech": "said",
+    "subtitle": "in the subtitles",
+    "screen": "on screen",
+    "caption": "the picture shows",
+    DOUBTFUL: "perhaps said (heard in doubt)",
+}
 QUOTED = "No chat model is set up, so these are quotes from the video, not a written answer"
-NOT_NEAR = "This does not seem to be in the video."
 
 
 def answer(evidence: Evidence, titles: Mapping[str, str]) -> Reply:
@@ -45,11 +51,9 @@ def _write(evidence: Evidence, titles: Mapping[str, str]) -> str:
         return f" in “{titles.get(media, media)}”" if several else ""
 
     if not evidence.moments:
-        if evidence.kind == "picture":
-            return "Nothing that looks like this picture was found in the video."
-        return "Nothing in the video was found for this question. Try it in other words."
+        return part_status.nothing_found(evidence)
     if not evidence.near:
-        return f"{NOT_NEAR}\n\n{_nearest(evidence, place, 'The nearest that was found')}"
+        return f"{part_status.not_found(evidence)}\n\n{_nearest(evidence, place, 'The nearest that was found')}"
     return _BY_KIND.get(evidence.kind, _nearest)(evidence, place)
 
 
@@ -65,9 +69,9 @@ def _nearest(evidence: Evidence, place: Place, opening: str = QUOTED) -> str:
     if opening != QUOTED:
         return f"{opening}: the pictures at {times}."
     return (
-        "No chat model is set up, so this is what was found, not a written answer. "
-        f"No words in the video fit the question; the pictures that fit best are at {times}."
-    )
+        "No chat model is set up, so this is what was found, not a written answer. No words that were found fit the "
+        f"question; the pictures that fit best are at {times}. {part_status.limits(evidence)}"
+    ).strip()
 
 
 def _outline(evidence: Evidence, place: Place) -> str:
@@ -90,7 +94,7 @@ def _beside(evidence: Evidence, place: Place) -> str:
     read = excerpts.in_order if evidence.kind == "after" else excerpts.leading_up
     found = read(moment, evidence.question)
     spoken = [one for one in found if one.kind in SPOKEN][:1]
-    shown = [one for one in found if one.kind not in SPOKEN][:1]
+    shown = [one for one in found if one.kind in SHOWN][:1]
     lines = [_line(one, place) for one in (*spoken, *shown)]
     text = _block(f"{QUOTED}. What comes right {evidence.kind}:", lines or [_bare(moment, place)])
     if anchors := [one for one in excerpts.best(rest) if one not in found][: QUOTES - 1]:
@@ -120,7 +124,7 @@ def _places(evidence: Evidence, place: Place) -> str:
 
 def _now(evidence: Evidence, place: Place) -> str:
     moment = evidence.moments[0]
-    lines = [_line(one, place) for one in excerpts.in_order(moment, evidence.question)[:SHOWN]]
+    lines = [_line(one, place) for one in excerpts.in_order(moment, evidence.question)[:AT_THE_PLAYER]]
     # Without brackets: where the stretch begins and ends nothing need be said.
     opening = f"What is said and shown from {stamp(moment.start)} to {stamp(moment.end)}, where the player stands"
     return _block(f"{QUOTED}. {opening}:", lines or [_bare(moment, place)])

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline import part_status
 from pipeline.disk import is_held, storage_errors
 from pipeline.errors import MediaNotFound, StorageError
 from pipeline.media import folder as folders
-from pipeline.media import record, unfinished
+from pipeline.media import record
 from pipeline.types import Listed
 
 SETTLED = 2.0  # s after a change until a look at the folders is trusted: no file system tells times less finely
@@ -39,7 +40,7 @@ class Listing:
     @cached_property
     def to_come(self) -> Sequence[Listed]:
         """Those that are not read to their end yet."""
-        return [one for one in self.media if unfinished.parts(one)]
+        return [one for one in self.media if part_status.parts(one)]
 
 
 class Catalogue:
@@ -96,9 +97,9 @@ class Catalogue:
             found.append((version[0] if version else 0, listed))
         self._known = known
         found.sort(key=lambda one: (one[0], one[1].id), reverse=True)
-        under_way = {one.id for _, one in found if unfinished.is_under_way(one) and is_held(self._data_dir / one.id)}
+        under_way = {one.id for _, one in found if part_status.is_under_way(one) and is_held(self._data_dir / one.id)}
         self._read = sorted(under_way)
-        listed = [one if one.id in under_way else unfinished.at_rest(one) for _, one in found]
+        listed = [one if one.id in under_way else part_status.at_rest(one) for _, one in found]
         self._listing = Listing(tuple(listed), tuple(problems))
 
 

@@ -27,10 +27,10 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline import disk
+from pipeline import disk, part_status
 from pipeline.disk import copy_whole, delete, hold, is_held, storage_errors, sync, write_whole
 from pipeline.errors import BeingRead, MediaNotFound, SourceError, StorageError
-from pipeline.media import passages, record, subtitles, unfinished, uploads
+from pipeline.media import passages, record, subtitles, uploads
 from pipeline.times import stamp
 from pipeline.types import SPOKEN, Media
 
@@ -104,8 +104,8 @@ def load(folder: Path) -> Media:
     with record_errors(file), storage_errors(file):
         facts = file.stat()
         media, written_in = _parse(file, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
-    if unfinished.is_under_way(media) and not is_held(folder):
-        media = unfinished.at_rest(media)  # who read it is gone
+    if part_status.is_under_way(media) and not is_held(folder):
+        media = part_status.at_rest(media)  # who read it is gone
     return _with_sentences(media, folder) if written_in == 1 else media
 
 

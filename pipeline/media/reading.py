@@ -22,7 +22,7 @@ from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
 from pipeline.media.seeing import Seeing
 from pipeline.media.source import check
-from pipeline.media.unfinished import broken_off, lost, under_way
+from pipeline.part_status import broken_off, lost, off, under_way
 from pipeline.settings import Limits, Settings
 from pipeline.times import stamp
 from pipeline.types import DOUBTFUL, SHOWN, Coverage, Frame, Media, Passage, Progress
@@ -312,7 +312,7 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
                 why = f"{error} Then read the video again."
                 if segments:
                     return heard(broken_off("speech", last.until, media.length, by, why))
-                return heard(_coverage("off", "", [f"Speech was not heard. {why}", *notes]))
+                return heard(off("speech", " ".join([why, *notes])))
             if stretch is None:
                 break
             by = " and ".join(dict.fromkeys([*filter(None, by.split(" and ")), now_by]))
@@ -361,7 +361,7 @@ def _screen_to_come(frames: list[Frame], length: float, settings: Settings) -> C
     if not frames:
         return Coverage("absent", note="There are no pictures to read text from.")
     if not settings.screen_text:
-        return Coverage("off", note="Text on the screen was not read: SCREEN_TEXT is off. Set SCREEN_TEXT=on.")
+        return off("screen", "SCREEN_TEXT is off. Set SCREEN_TEXT=on.")
     return under_way("screen", 0.0, length)
 
 

@@ -36,8 +36,11 @@ def folder() -> Path:
 
 
 def is_there() -> bool:
-    """Whether the weights are on this machine, joined or not."""
-    return _is_joined(folder()) or all(map(importlib.util.find_spec, PACKAGES))
+    """Whether the weights are on this machine: joined, or as packages that can be."""
+    if _is_joined(folder()):
+        return True
+    there = next(one for one in folder().parents if one.exists())
+    return there.is_dir() and os.access(there, os.W_OK) and all(map(importlib.util.find_spec, PACKAGES))
 
 
 def join() -> Path:

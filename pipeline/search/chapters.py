@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.search.titles import entitle
 from pipeline.search.vectors import key_of
-from pipeline.types import SPOKEN, Chapter, Media, Passage
+from pipeline.types import SHOWN, SPOKEN, Chapter, Media, Passage
 from pipeline.words import content_words, root
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _starts(media: Media, passages: list[Passage], changes: list[tuple[float, fl
     ends = [0.0, *(p.end for p in spoken), media.length]
     begins = [0.0, *(p.start for p in spoken), media.length]
     quiet = [(a, b) for a, b in zip(ends, begins[1:], strict=False) if b - a > 2 * NEAR]
-    screens = [(p.start, BIG) for p in passages if p.kind not in SPOKEN]
+    screens = [(p.start, BIG) for p in passages if p.kind in SHOWN]
     for time, strength in [*screens, *changes]:
         if any(a < time < b for a, b in quiet) and strength > strengths.get(time, 0.0):
             strengths[time] = strength

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from pipeline import part_status
 from pipeline.chat.exchange import Exchange
 from pipeline.chat.export import to_json, to_markdown
 from pipeline.chat.markup import file_name, linked, neutralise
-from pipeline.chat.quotes import NOT_NEAR
 from pipeline.chat.suggest import suggest
 from pipeline.errors import ReadingStopped, SourceError
 from pipeline.talks import Talk
@@ -264,7 +264,8 @@ def answer_text(open: Open, exchange: Exchange) -> str:
 def not_near(exchange: Exchange) -> None:
     """Say that a model was given nothing near enough; quotes say so themselves."""
     if exchange.evidence and not exchange.evidence.near and exchange.answered_by != "quotes":
-        st.info(f"{NOT_NEAR} The model was given the nearest that was found.", icon=":material/search_off:")
+        not_found = neutralise(part_status.not_found(exchange.evidence))
+        st.info(f"{not_found} The model was given the nearest that was found.", icon=":material/search_off:")
 
 
 def below(open: Open, exchange: Exchange) -> None:

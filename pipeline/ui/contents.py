@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pipeline import part_status
 from pipeline.chat.citations import cue
 from pipeline.chat.markup import file_name, marked, neutralise
 from pipeline.errors import PipelineError
-from pipeline.media import unfinished
 from pipeline.times import stamp
-from pipeline.types import SPOKEN, Frame, Media, Passage
+from pipeline.types import DOUBTFUL, SPOKEN, Frame, Media, Passage
 from pipeline.ui import files
 from pipeline.ui.evidence import time
 from pipeline.ui.page import address, failed, link, noun, stands_at
@@ -36,7 +36,7 @@ def contents(app: Pipeline, media: Media) -> None:
 
 def chapters(app: Pipeline, media: Media) -> None:
     if len(media.chapters) < 2:
-        if unfinished.parts(media):
+        if part_status.parts(media):
             st.caption("Chapters are made when all of it has been read.")
         elif media.chapters:
             st.caption("One stretch about one thing: there are no chapters.")
@@ -54,10 +54,9 @@ def listing(key: str, lines: Sequence[str]) -> None:
 
 
 def transcript(app: Pipeline, media: Media) -> None:
-    said = [one for one in media.passages if one.kind in SPOKEN]
+    said = [one for one in media.passages if one.kind in (*SPOKEN, DOUBTFUL)]
     if not said:
-        coverage = media.coverage.get("speech")
-        st.caption(neutralise(coverage.note if coverage and coverage.note else "Nothing is said in it."))
+        st.caption(neutralise(part_status.nothing_said(media)))
         return
     bar = st.container(horizontal=True, vertical_alignment="center")
     wanted = bar.text_input(
@@ -77,7 +76,16 @@ def transcript(app: Pipeline, media: Media) -> None:
         st.caption(f"{len(found)} of {len(said)} sentences")
     lines = page_of(found, LINES, f"lines-{media.id}-{wanted}", stands_at(media))
     asked = roots(wanted)
-    listing("follow-lines", [f"{time(media, one.start)} {marked(' '.join(one.text.split()), asked)}" for one in lines])
+    listing("follow-lines", [f"{time(media, one.start)} {in_doubt(one)}{marked(_flat(one), asked)}" for one in lines])
+
+
+def in_doubt(passage: Passage) -> str:
+    """What marks a sentence that the speech model itself doubts."""
+    return ":gray[:material/help: *perhaps:*] " if passage.kind == DOUBTFUL else ""
+
+
+def _flat(passage: Passage) -> str:
+    return " ".join(passage.text.split())
 
 
 def sought(media: Media, said: Sequence[Passage], wanted: str) -> Sequence[Passage]:

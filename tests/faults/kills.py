@@ -44,11 +44,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from embedding_servers import serve_embeddings
 from make_film import make_film
 
-from pipeline import build, steps
+from pipeline import build, part_status, steps
 from pipeline.chat import quotes
 from pipeline.errors import PipelineError
 from pipeline.media import folder as folders
-from pipeline.media import unfinished, uploads
+from pipeline.media import uploads
 from pipeline.media.video import identify
 from pipeline.readings import Readings
 from pipeline.search import embeddings, vectors
@@ -477,7 +477,7 @@ def look(operation: Operation, stage: Stage, before: dict, after: dict, paid, sa
 def is_unfinished(media) -> bool:
     """Whether the media itself says that there is more to come, or that it is not searched yet."""
     return (
-        bool(unfinished.parts(media))
+        bool(part_status.parts(media))
         or "chapters" not in media.coverage
         or any(one.note == steps.UNSEARCHABLE for one in media.coverage.values())
     )
