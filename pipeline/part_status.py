@@ -146,7 +146,8 @@ def _of(those: Sequence[Media | Listed], every: Sequence[Media | Listed]) -> str
 
 
 def _why(part: str, coverage: Coverage) -> str:
-    return coverage.note.removeprefix(OFF.get(part, "")).strip()
+    """Why it was not looked at, and the next step; "" while it is being read: how far it is told anyway, by told()."""
+    return "" if coverage.state == "reading" else coverage.note.removeprefix(OFF.get(part, "")).strip()
 
 
 def notes(every: Sequence[Gap]) -> tuple[str, ...]:

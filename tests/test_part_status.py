@@ -74,8 +74,7 @@ EVERYWHERE = "what is said, the text on the screen and the pictures"
         ),
         (
             {"speech": part_status.under_way("speech", 60.0, 600.0)},
-            f"I did not find this. I looked at {EVERYWHERE} only: speech is still being heard (Heard 1:00 of 10:00 so "
-            "far).",
+            f"I did not find this. I looked at {EVERYWHERE} only: speech is still being heard.",
         ),
         (
             {"speech": part_status.broken_off("speech", 60.0, 600.0)},
