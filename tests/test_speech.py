@@ -262,9 +262,10 @@ def test_parts_make_one_file(packages):
 
 def test_weights_that_were_altered_are_one_line_and_the_usual_download_is_tried(packages, caplog):
     (packages / whisper_base.PACKAGES[1] / "data" / "model.bin.part2").write_bytes(b"3")
-    with pytest.raises(ModelError, match=r"model\.bin differs.*could not be fetched") as caught:
-        require("")
-    assert "\n" not in str(caught.value)
+    for engine in ("faster-whisper", "whisper"):
+        with pytest.raises(ModelError, match=r"model\.bin differs.*could not be fetched") as caught:
+            require("", engine)
+        assert "\n" not in str(caught.value)
     assert [one for one in caplog.messages if "fetched instead" in one]
     assert not (whisper_base.folder() / "model.bin").exists()
 
@@ -274,8 +275,9 @@ def test_weights_that_are_not_installed_are_one_line_and_the_usual_download_is_t
     there, what = available("")
     assert not there
     assert "fetched on first use" in what
-    with pytest.raises(ModelError, match=r"not installed\. Run: pip install .*could not be fetched"):
-        require("")
+    for engine in ("faster-whisper", "whisper"):
+        with pytest.raises(ModelError, match=r"not installed\. Run: pip install .*could not be fetched"):
+            require("", engine)
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(packages, monkeypatch, tmp_path):
@@ -587,6 +589,15 @@ def test_windows_hold_all_speech_once_and_fit():
     assert inside[np.minimum(likely, len(sound) - 1)].mean() > 0.99
     assert inside.sum() < 0.95 * len(sound)
     assert pieces[-1].end == len(sound)
+
+
+@pytest.mark.parametrize("before", [100, 125, 135, 145, 149, 155, 290])
+def test_speech_that_begins_late_in_what_is_looked_at_is_whole(before):
+    pieces = list(vad.stretches(in_blocks(np.concatenate([silence(before), speak(20), silence(170)]))))
+    windows = [window for piece in pieces for window in piece.windows]
+    assert windows[0].speech[0][0] / RATE == pytest.approx(before, abs=0.2)
+    assert sum(window.seconds for window in windows) == pytest.approx(spoken_seconds(speak(20)), abs=0.5)
+    assert pieces[-1].end == (before + 190) * RATE
 
 
 def test_long_talk_is_cut_in_its_pauses():

@@ -6,7 +6,6 @@ detector.
 """
 
 import hashlib
-import logging
 import os
 import pickle
 import tempfile
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from pipeline.media.heard import Choose, Transcribe
 
-log = logging.getLogger(__name__)
-
 DEFAULT = "base"
 NEEDED = (("config.json",), ("tokenizer.json",), ("vocabulary.json", "vocabulary.txt"), ("model.bin",))  # one of each
 HOP, FRAMES = 160, 3000  # samples of a frame of Whisper's spectrogram; frames of a window
@@ -46,14 +43,7 @@ def require(model: str) -> Path:
     if folder := _find(model):
         return folder
     if (model or DEFAULT) == DEFAULT:
-        try:
-            return whisper_base.join()
-        except ModelError as error:
-            log.warning("%s The weights are fetched instead.", error)
-            try:
-                return _fetch(DEFAULT)
-            except ModelError as failure:
-                raise ModelError(f"{error} {failure}") from failure
+        return whisper_base.join_or(lambda: _fetch(DEFAULT))
     return _fetch(model)
 
 

@@ -44,14 +44,17 @@ def require(model: str) -> Path:
     try:
         if is_whole(path, digest):
             return path
-        if path.stem == DEFAULT and whisper_base.is_there():
-            return whisper_base.join()
-        fetch(url, digest, path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}. Change its permissions, or remove it.") from error
-    except ModelError as error:
-        raise ModelError(f"{error} {_by_hand(path)}") from error
-    return path
+
+    def fetched() -> Path:
+        try:
+            fetch(url, digest, path)
+        except ModelError as error:
+            raise ModelError(f"{error} {_by_hand(path)}") from error
+        return path
+
+    return whisper_base.join_or(fetched) if path.stem == DEFAULT else fetched()
 
 
 def available(model: str) -> tuple[bool, str]:

@@ -110,13 +110,11 @@ def stretches(blocks: "Iterable[np.ndarray]", begin: int = 0) -> Iterator[Piece]
         is_end = len(held) < HELD
         speech = _speech(speech_probability(held))
         packed = _packed(_cuttable(speech, len(held)))
+        until = len(held) - (0 if is_end else JOINED * FRAME)  # speech that has just begun is not known yet
         if packed and not is_end and packed[-1][-1][1] + APART * FRAME > len(held):
-            packed.pop()  # more of it may follow
+            until = packed.pop()[0][0]  # more of it may follow
         now = packed[:BATCH]
-        if now and (len(packed) > BATCH or not is_end):
-            keep = now[-1][-1][1]
-        else:
-            keep = len(held) - (0 if is_end else MARGIN * FRAME)
+        keep = now[-1][-1][1] if now and not (is_end and len(packed) <= BATCH) else until
         windows = tuple(_window(held, parts, speech, begin) for parts in now)
         yield Piece(begin + keep, windows)
         held, begin = held[keep:], begin + keep

