@@ -596,7 +596,7 @@ def test_speech_that_begins_late_in_what_is_looked_at_is_whole(before):
     pieces = list(vad.stretches(in_blocks(np.concatenate([silence(before), speak(20), silence(170)]))))
     windows = [window for piece in pieces for window in piece.windows]
     assert windows[0].speech[0][0] / RATE == pytest.approx(before, abs=0.2)
-    assert sum(window.seconds for window in windows) == pytest.approx(spoken_seconds(speak(20)), abs=0.5)
+    assert sum(window.seconds for window in windows) == pytest.approx(spoken_seconds(speak(20)), abs=1)
     assert pieces[-1].end == (before + 190) * RATE
 
 
