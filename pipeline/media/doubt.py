@@ -19,7 +19,6 @@ NO_SPEECH, IMPROBABLE = 0.6, -1.0  # together they say that nobody speaks: Whisp
 UNSURE = -0.8  # average log probability of a window below which its less probable sentences are in doubt
 FASTEST = 30.0  # letters a second; fast English has 20
 FASTEST_SIGNS = 12.0  # the same of Chinese, Japanese and Korean, where a sign is a syllable or more
-MARGIN = 0.5  # s, by which the voice detector may be wrong
 PROBABLE, UNLIKELY = 0.5, 0.3  # mean probability of a sentence's words: from here it is sure, below this made up
 WORDS, TIMES = 4, 4  # so many words that stand so often in a window are a loop
 # What stands at the end of many videos that Whisper was trained on, and is said at the end of some.
@@ -46,7 +45,7 @@ def is_loop(heard: Heard) -> bool:
 def judged(heard: Heard, seconds: float) -> Iterator[tuple[Sequence[Word], bool]]:
     """The sentences of a window, each with whether it is sure that it was said. What is made up is left out.
 
-    `seconds`: how long somebody speaks in it.
+    `seconds`: how long it is.
     """
     is_silent = heard.no_speech_prob > NO_SPEECH and heard.avg_logprob < IMPROBABLE
     if is_silent or is_loop(heard) or _is_too_fast(heard.text, seconds):
@@ -68,4 +67,4 @@ def judged(heard: Heard, seconds: float) -> Iterator[tuple[Sequence[Word], bool]
 def _is_too_fast(text: str, seconds: float) -> bool:
     """Whether nobody can say it in this time."""
     signs = len(_SIGN.findall(text))
-    return (len(text.strip()) - signs) / FASTEST + signs / FASTEST_SIGNS > seconds + MARGIN
+    return (len(text.strip()) - signs) / FASTEST + signs / FASTEST_SIGNS > seconds

@@ -64,7 +64,7 @@ def hear(
                 if spoken_language.is_sure(heard, window.seconds):
                     spoken[heard.language] += window.seconds
                     language = heard.language
-                for words, is_sure in doubt.judged(heard, window.seconds):
+                for words, is_sure in doubt.judged(heard, len(window.sound) / RATE):
                     start, _ = window.source_times(words[0].start, words[0].end)
                     _, end = window.source_times(words[-1].start, words[-1].end)
                     text = "".join(word.text for word in words).strip()

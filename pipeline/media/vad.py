@@ -70,8 +70,7 @@ class Window:
                 stop = passed + inside[1] - a
                 parts.append(inside)
             passed += b - a
-        speech = tuple((a, b) for a, b in self.speech if first <= a < after)
-        return Window(self.sound[start:stop], tuple(parts), speech)
+        return Window(self.sound[start:stop], tuple(parts), _inside(self.speech, first, after))
 
     def source_times(self, start: float, end: float) -> tuple[float, float]:
         """A word's times in the window (s) as times in the source (s).
@@ -223,9 +222,14 @@ def _window(held: "np.ndarray", spans: list[Span], speech: list[Span], begin: in
     import numpy as np
 
     parts = _joined(spans)
-    inside = [(begin + a, begin + b) for a, b in speech if a < parts[-1][1] and b > parts[0][0]]
+    said = _inside(speech, parts[0][0], parts[-1][1])
     return Window(
         np.concatenate([held[first:after] for first, after in parts]),
         tuple((begin + first, begin + after) for first, after in parts),
-        tuple(inside),
+        tuple((begin + first, begin + after) for first, after in said),
     )
+
+
+def _inside(speech: Iterable[Span], first: int, after: int) -> tuple[Span, ...]:
+    """What of the spans lies between two samples."""
+    return tuple((max(a, first), min(b, after)) for a, b in speech if a < after and b > first)
