@@ -6,6 +6,7 @@ doubtful (something was found, and none of it is sure). Of what was not looked a
 In and out: Coverage, Media and Listed values. Knows not how a part is read. Pure.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -41,6 +42,10 @@ NOT_LOOKED_AT = {  # part and state -> what a person reads of it
     ("pictures", "off"): "the pictures were not searched",
     ("text", "off"): "the words cannot be searched yet",
 }
+VISUAL = re.compile(  # a question about what can be seen
+    r"\b(see|seen|shows?|shown|visible|looks? like|pictures?|images?|photos?|colou?rs?|wear(s|ing)?|wore|dressed)\b",
+    re.IGNORECASE,
+)
 NAMED = 3  # titles of a library that are named
 
 
@@ -150,12 +155,13 @@ def _why(part: str, coverage: Coverage) -> str:
     return "" if coverage.state == "reading" else coverage.note.removeprefix(OFF.get(part, "")).strip()
 
 
-def notes(every: Sequence[Gap]) -> tuple[str, ...]:
-    """What a person should know who reads an answer: that nothing was heard, or seen at all."""
+def notes(every: Sequence[Gap], question: str) -> tuple[str, ...]:
+    """What a person should know who reads an answer: that nothing was heard, or not what was asked about was seen."""
+    parts = ("speech", "frames", "pictures") if VISUAL.search(question) else ("speech", "frames")
     return tuple(
         f"{one.what[0].upper()}{one.what[1:]}. {one.why}".strip()
         for one in every
-        if one.part in ("speech", "frames") and one.state in ("off", "doubtful")
+        if one.part in parts and one.state in ("off", "doubtful")
     )
 
 

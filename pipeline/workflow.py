@@ -381,7 +381,7 @@ class Pipeline:
         evidence = replace(evidence, looked_at=part_status.looked_at(media), not_looked_at=gaps)
         if not evidence.near or not evidence.moments:  # then the answer itself says all of it
             return evidence
-        return replace(evidence, notes=(*evidence.notes, *part_status.notes(gaps)))
+        return replace(evidence, notes=(*evidence.notes, *part_status.notes(gaps, evidence.question)))
 
     def similar(self, media_id: str, frame: Frame, limit: int = 8) -> Sequence[tuple[str, Frame, float]]:
         """Other places in the library that look like a kept frame: (media id, frame, likeness 0-1), most alike first.

@@ -111,10 +111,12 @@ def test_of_a_library_it_is_said_which_were_not_looked_at():
 
 
 def test_what_weighs_most_is_noted_below_every_answer():
-    assert part_status.notes(part_status.gaps([media(speech=DEAF, pictures=NO_CLIP)])) == (
-        "Speech was not heard. The weights are not here. Run: pip install them.",
-    )
-    assert part_status.notes(part_status.gaps([media(pictures=NO_CLIP)])) == ()
+    deaf = "Speech was not heard. The weights are not here. Run: pip install them."
+    blind = "The pictures were not searched. CLIP is not here. Set CLIP_MODEL."
+    gaps = part_status.gaps([media(speech=DEAF, pictures=NO_CLIP)])
+    assert part_status.notes(gaps, "What did they decide?") == (deaf,)
+    assert part_status.notes(gaps, "What colour is the car?") == (deaf, blind)
+    assert part_status.notes(part_status.gaps([media(pictures=NO_CLIP)]), "What did they decide?") == ()
 
 
 def test_quotes_say_what_was_looked_at_before_the_nearest():
