@@ -653,15 +653,15 @@ def test_of_hours_of_sound_minutes_are_held():
 def test_languages_are_voted_for_and_doubted_ones_get_a_second_opinion():
     def of(*windows: tuple[dict[str, float], float], before: str = "") -> list[tuple[str, ...]]:
         told, seconds = zip(*windows, strict=True)
-        return list(spoken_language.candidates(told, seconds, before))
+        return [(one.first, one.second) for one in spoken_language.choose(told, seconds, before)]
 
     lecture = ({"en": 0.93, "nl": 0.04}, 25.0), ({"nl": 0.74, "en": 0.24}, 21.0), ({"en": 0.72, "nl": 0.25}, 21.0)
-    assert of(*lecture) == [("en",), ("nl", "en"), ("en",)]
-    assert of(({"nl": 0.83, "en": 0.16}, 20.0), before="en") == [("nl", "en")]
-    assert of(({"de": 0.99, "en": 0.01}, 5.0), before="en") == [("de",)]
-    assert of(({"ru": 0.27, "en": 0.21}, 1.0), before="en") == [("en",)]
-    assert of(({"ru": 0.9, "en": 0.02}, 1.0), before="en") == [("en",)]
-    assert of(({}, 5.0)) == [("",)]
+    assert of(*lecture) == [("en", ""), ("en", "nl"), ("en", "")]
+    assert of(({"nl": 0.83, "en": 0.16}, 20.0), before="en") == [("en", "nl")]
+    assert of(({"de": 0.99, "en": 0.01}, 5.0), before="en") == [("de", "")]
+    assert of(({"ru": 0.27, "en": 0.21}, 1.0), before="en") == [("en", "")]
+    assert of(({"ru": 0.9, "en": 0.02}, 1.0), before="en") == [("en", "")]
+    assert of(({}, 5.0)) == [("", "")]
 
 
 def test_of_two_languages_the_likelier_words_count():

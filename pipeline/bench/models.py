@@ -65,7 +65,7 @@ def words(work: Work) -> Iterator[float | None]:
     sound = np.load(work.sound)
     model, engine = speech.chosen(work.settings)
     transcribe = speech.load(model, engine)
-    transcribe([sound[:RATE]], lambda told: [("en",)] * len(told))
+    transcribe([sound[:RATE]], lambda told: ["en"] * len(told))
     yield
     for _ in speech.hear([sound], model, engine, using=transcribe):
         pass

@@ -102,7 +102,7 @@ def _load(weights: Path) -> Any:
         raise _fault(error, f"{weights} cannot be loaded") from error
 
 
-def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[list[Heard]]":
+def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[Heard]":
     """Each window is encoded once, for its language, its words and their times; words are written down in batches."""
     import ctranslate2
     import numpy as np
@@ -119,14 +119,14 @@ def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") ->
         told = [model.model.detect_language(view(one))[0] for one in encoded]
         chosen = choose([{token[2:-2]: probability for token, probability in one} for one in told])
     else:
-        chosen = [("en",)] * len(sounds)
-    heard: dict[tuple[int, str], Heard] = {}
-    for language in dict.fromkeys(one for languages in chosen for one in languages):
-        numbers = [number for number, languages in enumerate(chosen) if language in languages]
+        chosen = ["en"] * len(sounds)
+    heard: dict[int, Heard] = {}
+    for language in dict.fromkeys(chosen):
+        numbers = [number for number, one in enumerate(chosen) if one == language]
         batch = view(np.concatenate([encoded[number] for number in numbers]))
         every = _decode(model, batch, [frames[number] for number in numbers], language)
-        heard |= {(number, language): one for number, one in zip(numbers, every, strict=True)}
-    return [[heard[number, language] for language in languages] for number, languages in enumerate(chosen)]
+        heard |= dict(zip(numbers, every, strict=True))
+    return [heard[number] for number in range(len(sounds))]
 
 
 def _decode(model: Any, encoded: Any, frames: list[int], language: str) -> "list[Heard]":

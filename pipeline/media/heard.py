@@ -37,7 +37,6 @@ class Heard:
 
 
 Probabilities = Mapping[str, float]  # language -> probability
-# The probabilities of each window -> the language to write it down in, or several to choose from.
-Choose = Callable[[Sequence[Probabilities]], Sequence[Sequence[str]]]
-# (float32 mono at 16 kHz, 30 s at most each; how languages are chosen) -> what was heard in each, by language chosen
-Transcribe = Callable[[Sequence["np.ndarray"], Choose], Sequence[Sequence[Heard]]]
+Choose = Callable[[Sequence[Probabilities]], Sequence[str]]  # of each window -> the language to write it down in
+# (float32 mono at 16 kHz, 30 s at most each; how languages are chosen) -> what was heard in each
+Transcribe = Callable[[Sequence["np.ndarray"], Choose], Sequence[Heard]]

@@ -101,7 +101,7 @@ def load(weights: Path) -> "Transcribe":
             "Download it again, or set WHISPER_MODEL to another name, .pt file or folder."
         ) from error
 
-    def transcribe(sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[list[Heard]]":
+    def transcribe(sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[Heard]":
         torch.set_num_threads(cores())
         try:
             return _transcribe(model, sounds, choose)
@@ -126,7 +126,7 @@ def from_folder(folder: Path) -> Any:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[list[Heard]]":
+def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[Heard]":
     """Each window is encoded once for its language and its words, and once more for the times of the words."""
     import torch
     import whisper
@@ -140,9 +140,9 @@ def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") ->
         _, told = whisper.detect_language(model, encoded)
         chosen = choose(told)
     else:
-        chosen = [("en",)] * len(sounds)
+        chosen = ["en"] * len(sounds)
     return [
-        [_decode(model, mel[number], encoded[number], len(sound) // HOP, language, half) for language in chosen[number]]
+        _decode(model, mel[number], encoded[number], len(sound) // HOP, chosen[number], half)
         for number, sound in enumerate(sounds)
     ]
 

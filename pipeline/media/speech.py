@@ -77,13 +77,17 @@ def _heard(
 ) -> Iterator[tuple[Window, Heard]]:
     """What is heard in each window. One whose words turn in circles is heard again in halves."""
     seconds = [window.seconds for window in windows]
+    languages: list[spoken_language.Told] = []
 
-    def choose(told: Sequence[Probabilities]) -> Sequence[Sequence[str]]:
-        return spoken_language.candidates(told, seconds, before)
+    def choose(told: Sequence[Probabilities]) -> Sequence[str]:
+        languages.extend(spoken_language.choose(told, seconds, before))
+        return [one.first for one in languages]
 
     every = transcribe([window.sound for window in windows], choose)
-    for window, languages in zip(windows, every, strict=True):
-        heard = spoken_language.best(languages)
+    for number, (window, heard) in enumerate(zip(windows, every, strict=True)):
+        other = languages[number].second if languages else ""  # who tells the language by itself was not asked
+        if other and not spoken_language.is_good(heard):
+            heard = spoken_language.best([heard, *transcribe([window.sound], lambda told, other=other: [other])])
         if again and doubt.is_loop(heard) and (halves := window.halves()):
             yield from _heard(transcribe, halves, heard.language, again=False)
         else:

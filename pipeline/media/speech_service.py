@@ -65,10 +65,10 @@ class Service:
     def load(self, _: Path | None = None) -> "Transcribe":
         """What hears. It raises ModelError."""
 
-        def transcribe(sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[list[Heard]]":
+        def transcribe(sounds: "Sequence[np.ndarray]", choose: "Choose") -> "list[Heard]":
             # Which language it is the endpoint tells by itself.
             with self._client() as client, ThreadPoolExecutor(AT_ONCE, "speech") as pool:
-                return [[heard] for heard in pool.map(partial(self._hear, client), sounds)]
+                return list(pool.map(partial(self._hear, client), sounds))
 
         return transcribe
 

@@ -1,12 +1,13 @@
 """How likely languages are in windows of speech -> the languages to write each window down in. Pure.
 
 A window of 30 s tells its language badly: of one lecture in English with a Dutch accent, a third was called Dutch, at
-0.83. So windows vote, together with what was spoken before; and where one window disagrees it is written down in both
-languages, of which the speech model itself finds one likelier.
+0.83. So windows vote, together with what was spoken before. Where one window disagrees, and the words that were
+written down in the usual language are improbable, it is written down in its own too, and the likelier words count.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.media.heard import Heard, Probabilities
 
@@ -14,11 +15,20 @@ BEFORE = 30.0  # s of speech, as much as which the language that was spoken befo
 CLEAR = 0.98  # probability at which a window of TELLING s needs no second opinion
 LIKELY = 0.5  # below this a window has no opinion
 TELLING = 3.0  # s of speech; less tells no language
+GOOD = -0.4  # average log probability, above which nobody asks for other words: the lecture has -0.1, in Dutch -0.9
 SURE = -0.7  # average log probability, above which the words were written down in the right language
 
 
-def candidates(told: Sequence[Probabilities], seconds: Sequence[float], before: str = "") -> Sequence[tuple[str, ...]]:
-    """The language or languages of each window, where `seconds` are those of speech in it.
+@dataclass(frozen=True)
+class Told:
+    """The language of one window."""
+
+    first: str  # to write it down in
+    second: str = ""  # the same, where the words in the first are no good; "" for none
+
+
+def choose(told: Sequence[Probabilities], seconds: Sequence[float], before: str = "") -> Sequence[Told]:
+    """The language of each window, where `seconds` are those of speech in it.
 
     `before`: the language that was spoken before these, "" where none is known.
     """
@@ -32,12 +42,17 @@ def candidates(told: Sequence[Probabilities], seconds: Sequence[float], before: 
         own = max(probabilities, key=lambda one: probabilities[one]) if probabilities else usual
         likely = probabilities.get(own, 0.0)
         if own == usual or likely < LIKELY or spoken < TELLING:
-            found.append((usual,))
+            found.append(Told(usual))
         elif likely >= CLEAR:
-            found.append((own,))
+            found.append(Told(own))
         else:
-            found.append((own, usual))
+            found.append(Told(usual, own))
     return found
+
+
+def is_good(heard: Heard) -> bool:
+    """Whether these words need no other language."""
+    return heard.avg_logprob >= GOOD
 
 
 def best(heard: Sequence[Heard]) -> Heard:

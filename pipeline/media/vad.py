@@ -29,7 +29,7 @@ PAUSE = 6  # frames (0.19 s) without speech, in which sound may be cut
 MARGIN = 10  # frames (0.32 s) around speech, where words begin and end softly
 JOINED = 63  # frames (2 s); a longer pause is left out of a window
 APART = 125  # frames (4 s); a longer pause ends a window: another may speak, in another language
-EARLY = 0.6  # of a window; from here on it may end, where its longest pause is
+EARLY = 0.75  # of a window; from here on it may end, where its longest pause is
 USUAL = 0.05  # RMS of a voice that the detector knows well; fainter sound is amplified for it
 FAINT = 1e-5  # RMS (-100 dB) below which there is nothing to amplify
 
