@@ -22,12 +22,13 @@ from dotenv import load_dotenv
 
 from pipeline import bench, build, estimate, evaluate, logs, part_status, questions, tables
 from pipeline.chat.citations import cue
+from pipeline.chat.lines import KINDS
 from pipeline.chat.markup import UNSEEN, printable
 from pipeline.doctor import check_all
 from pipeline.errors import MediaNotFound, PipelineError
 from pipeline.media import pasted
 from pipeline.times import stamp
-from pipeline.types import Evidence, Media, Moment, Progress
+from pipeline.types import DOUBTFUL, Evidence, Gap, Media, Moment, Progress
 from pipeline.workflow import MOMENTS, Pipeline
 
 MARKS = {"ok": "ok    ", "off": "off   ", "broken": "BROKEN"}
@@ -174,6 +175,8 @@ def _ask(pipeline: Pipeline, options: argparse.Namespace) -> int:
         )
     else:
         print("\n")
+        if not reply.evidence.near and reply.answered_by != "quotes":  # quotes say it themselves
+            _say_lines(part_status.not_found(reply.evidence))
         _say(f"answered by {reply.answered_by}; found:")
         _say_moments(pipeline, reply.evidence.moments)
         _say_notes(reply.evidence)
@@ -197,12 +200,12 @@ def _search(pipeline: Pipeline, options: argparse.Namespace) -> int:
         _say_json(_found(pipeline, evidence))
     elif evidence.moments:
         if not evidence.near:
-            not_found = part_status.not_found(evidence, "video" if has_id else "library")
-            _say(f"{not_found} The nearest that was found:")
+            _say_lines(part_status.not_found(evidence))
+            _say(f"{part_status.nearest(evidence)}:")
         _say_moments(pipeline, evidence.moments)
         _say_notes(evidence)
     else:
-        _say(part_status.nothing_found(evidence))
+        _say_lines(part_status.not_found(evidence))
     return 0
 
 
@@ -334,6 +337,11 @@ def _say(line: str, file: TextIO | None = None) -> None:
     print(re.sub(r"[\n\t]+", " ", printable(line)), file=file)
 
 
+def _say_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        _say(line)
+
+
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
@@ -355,7 +363,8 @@ def _summary(media: Media) -> str:
 
 def _say_coverage(media: Media) -> None:
     for part, coverage in media.coverage.items():
-        _say(f"  {part:<9} {coverage.state:<7} {' · '.join(filter(None, [coverage.by, coverage.note]))}")
+        told = part_status.about(part, coverage)
+        _say(f"  {part:<9} {coverage.state:<8} {' · '.join(filter(None, [coverage.by, told]))}")
 
 
 def _say_moments(pipeline: Pipeline, moments: Sequence[Moment]) -> None:
@@ -365,7 +374,8 @@ def _say_moments(pipeline: Pipeline, moments: Sequence[Moment]) -> None:
         _say(f"  {stamp(cue(moment))}-{stamp(moment.end)}  {name}  ({'; '.join(moment.why)})")
         for passage in moment.passages:
             text = " ".join(passage.text.split())
-            _say(f"      [{stamp(cue(passage))}] {passage.kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
+            kind = KINDS[DOUBTFUL] if passage.kind == DOUBTFUL else passage.kind
+            _say(f"      [{stamp(cue(passage))}] {kind}: {text[:160]}{'…' if len(text) > 160 else ''}")
 
 
 def _say_notes(evidence: Evidence) -> None:
@@ -416,8 +426,14 @@ def _ingested(path: str, media: Media | None, error: str | None) -> dict:
         "frames": len(media.frames) if media else 0,
         "passages": len(media.passages) if media else 0,
         "coverage": {part: dataclasses.asdict(c) for part, c in media.coverage.items()} if media else {},
+        **_looked_at(*(part_status.look([media]) if media else ((), ()))),
         "error": error,
     }
+
+
+def _looked_at(looked_at: Sequence[str], gaps: Sequence[Gap]) -> dict:
+    """What questions are asked of, and what could hold an answer as well, why it does not, and the next step."""
+    return {"looked_at": list(looked_at), "not_looked_at": [dataclasses.asdict(gap) for gap in gaps]}
 
 
 def _found(pipeline: Pipeline, evidence: Evidence) -> dict:
@@ -427,8 +443,7 @@ def _found(pipeline: Pipeline, evidence: Evidence) -> dict:
         "near": evidence.near,
         "nearness": evidence.nearness,
         "notes": list(evidence.notes),
-        "looked_at": list(evidence.looked_at),
-        "not_looked_at": [dataclasses.asdict(gap) for gap in evidence.not_looked_at],
+        **_looked_at(evidence.looked_at, evidence.not_looked_at),
         "moments": [
             {
                 "media": moment.media,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import part_status
 from pipeline.disk import storage_errors
 from pipeline.errors import LibraryBusy, PipelineError
 from pipeline.media.source import is_allowed
@@ -80,7 +81,7 @@ def _speech(pipeline: Pipeline) -> Check:
     return Check(
         "speech",
         "broken" if speech.is_named(pipeline.settings) else "off",
-        "subtitles are read; speech is not heard",
+        f"subtitles are read; {part_status.not_done('speech')}",
         where,
     )
 
@@ -89,11 +90,12 @@ def _screen(pipeline: Pipeline) -> Check:
     from pipeline.media import screen
 
     if not pipeline.settings.screen_text:
-        return Check("text on screen", "off", "SCREEN_TEXT is off", "Set SCREEN_TEXT=on.")
+        found = f"{part_status.not_done('screen')}: SCREEN_TEXT is off"
+        return Check("text on screen", "off", found, "Set SCREEN_TEXT=on.")
     there, where = screen.available()
-    return Check(
-        "text on screen", "ok" if there else "broken", where if there else "not installed", "" if there else where
-    )
+    if there:
+        return Check("text on screen", "ok", where)
+    return Check("text on screen", "broken", part_status.not_done("screen"), where)
 
 
 def _text_embedding(pipeline: Pipeline) -> Check:
@@ -119,7 +121,8 @@ def _image_embedding(pipeline: Pipeline) -> Check:
     if there:
         return Check("image embedding", "ok", where)
     state = "broken" if pipeline.settings.clip_model else "off"
-    return Check("image embedding", state, "frames are found by their time and the text on them", where)
+    found = f"{part_status.not_done('pictures')}; they are found by their time and the text on them"
+    return Check("image embedding", state, found, where)
 
 
 def _reranker(pipeline: Pipeline) -> Check:
@@ -185,7 +188,7 @@ def _captions(pipeline: Pipeline) -> Check:
         return Check(
             "captions",
             "off",
-            "pictures are not described in words",
+            part_status.not_done("captions"),
             "Set CAPTIONS=on beside VLLM_BASE_URL and read the videos again; what it costs is said before it starts.",
         )
     found = f"{pipeline.settings.vllm_model} describes each picture once, when a video is read"

@@ -66,15 +66,25 @@ def estimate(path: Path, settings: Settings, before: Media | None = None) -> Est
     written = _is_written(path, facts, settings.limits)
     if facts.has_video and settings.screen_text and screen.available()[0]:
         steps["screen"] = _span(costs["screen"], *(_left(before, "screen") * many for many in pictures))
+    elif facts.has_video and not settings.screen_text:
+        notes.append(f"SCREEN_TEXT is off: {part_status.not_done('screen')}.")
     if written:
         notes.append(f"What is said is read from {written}.")
     elif facts.has_audio:
         length = _left(before, "speech") * facts.length
         steps["speech"] = _span(costs["speech"], SPOKEN[0] * length, SPOKEN[1] * length)
         if not speech.is_on_disk(*speech.chosen(settings)):
-            notes.append("Whisper's weights are not on this machine yet: they are fetched first, if they can be.")
+            notes.append(
+                "Whisper's weights are not on this machine yet: they are fetched first, if they can be; else "
+                f"{part_status.not_done('speech')}."
+            )
     if facts.has_video and embeddings.image_embedding_available(settings)[0]:
         steps["pictures"] = _span(costs["pictures"], *pictures)
+    elif facts.has_video and not settings.captions:
+        notes.append(
+            "CLIP's weights are not on this machine yet: they are fetched first, if they can be; else "
+            f"{part_status.not_done('pictures')}."
+        )
     if settings.captions and facts.has_video:
         steps["captions"] = _span(costs["captions"], *pictures)
     if written or "speech" in steps:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline import part_status
 from pipeline.chat import followup
 from pipeline.chat.intent import Intent
 from pipeline.search import around, chapters, moments, places
@@ -86,9 +85,9 @@ def gather(
     listed = meant.kind in ("first", "last", "every", "count")
     query = followup.resolve(meant.about, history, narrow=listed)
     lists = library.search(query.text, HITS, query.after, query.before, [n for n, w in fusion.weights.items() if w])
-    if not lists and only and (pictures := outline(only, {})):
-        notes.append(f"{part_status.no_words(only)} These pictures are of all of it.")
-        return Evidence(question, pictures, "whole", notes=tuple(notes))
+    if not lists and only and not only.passages and (pictures := outline(only, {})):
+        # Nothing of it can be searched: some pictures of all of it, in which a model may see the answer.
+        return Evidence(question, pictures, "whole", 0.0, False, tuple(notes))
     known = Known(library.get)
     many = max(limit, PLACES) if listed or library.rerank else limit
     by_word = library.by_word if fusion.late else None

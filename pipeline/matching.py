@@ -28,7 +28,6 @@ LEAST = 0.8  # likeness; frames of other videos are mostly below, see likeness.S
 SEEN = 0.9  # cosine of two pictures by CLIP from which they surely show one thing; by eye, not measured
 WORDS = 40  # of those on the picture, that are looked for
 BESIDES = 2  # places of the picture, where the question asks for something else about it
-CLIP_OFF = "CLIP is off, so of pictures only those were found that look the same, not other views of the same thing."
 # What a question says of the picture itself, and not of what is to be found.
 ABOUT_IT = frozenset(
     re.findall(
@@ -56,7 +55,6 @@ def gather(
     looks: see alike(); views: frames by CLIP, best first, [] where it is off; read: gives the words on the picture, and
     is asked only where no frame is the same.
     """
-    notes = () if views else (CLIP_OFF,)
     exact = same(looks, likeness.NEARLY)
     places = _places(exact, library.get)
     own = [word for word in content_words(question) if word not in ABOUT_IT]
@@ -76,9 +74,9 @@ def gather(
     shown = places[: BESIDES if own else PLACES]
     kept = [*shown, *others][: max(limit, len(shown))]
     nearest = max(near, exact[0].score) if exact else near
-    evidence = Evidence(question, tuple(kept), "picture", nearest, bool(exact) or seen or said, notes)
+    evidence = Evidence(question, tuple(kept), "picture", nearest, bool(exact) or seen or said)
     if len(places) > PLACES and not own:
-        evidence = replace(evidence, notes=(*notes, f"It is at {len(places)} places; these are {PLACES} of them."))
+        evidence = replace(evidence, notes=(f"It is at {len(places)} places; these are {PLACES} of them.",))
     return _pointing(evidence, places, library, limit) if exact else evidence
 
 

@@ -109,12 +109,16 @@ class Moment:
 
 @dataclass(frozen=True)
 class Gap:
-    """A part that may hold an answer, and was not looked at, or not to its end. See part_status.py."""
+    """A part of what was asked that may hold the answer, and was not looked at, or not all of it: see part_status."""
 
-    part: str  # "speech", "screen", "frames", "pictures" or "text"
-    state: str  # of its coverage
-    what: str  # such as "speech was not heard"
-    why: str = ""  # and the next step
+    part: str  # "speech", "subtitles", "screen", "frames", "pictures", "text", or "index": nothing of it is searchable
+    state: str  # "off", "partly", "reading" or "doubtful": see Coverage
+    what: str  # in words, such as "Speech was not heard"
+    why: str = ""  # and what to do about it; "" where there is nothing to say
+    next: str = ""  # what to do then
+    titles: tuple[str, ...] = ()  # of the media that it is about, the first few; () where only one was asked
+    count: int = 1  # media that it is about
+    asked: int = 1  # media that were asked
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,9 @@ class Evidence:
     nearness: float = 1.0  # 0-1, how near the best of them is to the question
     near: bool = True  # False: nothing is near enough to the question to be an answer; the moments are the nearest
     notes: tuple[str, ...] = ()  # what was not done and why, in words a person reads
-    looked_at: tuple[str, ...] = ()  # the parts that were looked at, as a person calls them
-    not_looked_at: tuple[Gap, ...] = ()
+    asked: int = 1  # media that were asked
+    looked_at: tuple[str, ...] = ()  # what of them, in words such as "text on the screen"; () where it is not known
+    not_looked_at: tuple[Gap, ...] = ()  # what of them may hold the answer as well
 
     @property
     def top_frame(self) -> tuple[str, Frame] | None:

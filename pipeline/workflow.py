@@ -47,7 +47,7 @@ from pipeline.settings import Settings
 from pipeline.steps import divide, embed
 from pipeline.steps import read as read_here
 from pipeline.talks import Talk
-from pipeline.types import Estimate, Evidence, Frame, Listed, Media, Progress, Turn
+from pipeline.types import Coverage, Estimate, Evidence, Frame, Listed, Media, Progress, Turn
 from pipeline.waiting import Waiting
 from pipeline.worker import Worker
 
@@ -330,7 +330,11 @@ class Pipeline:
         scope = list(known) if ids is None else ids
         behind = [known[media_id] for media_id in self._opened().behind() if media_id in scope and media_id in known]
         if behind and len(behind) == len(scope):
-            raise LibraryError(f"{_not_searched(behind)} Run `python -m pipeline reindex`; nothing is read again.")
+            others = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
+            raise LibraryError(
+                f"{behind[0].title}{others} cannot be searched yet: the words are not embedded with the text embedding "
+                "that is set now. Run `python -m pipeline reindex`; nothing is read again."
+            )
 
         def search(text: str, hits: int, after: float | None, before: float | None, wanted: Collection[str]) -> Lists:
             return self._opened().search(text, ids, hits, after, before, wanted)
@@ -361,27 +365,39 @@ class Pipeline:
         else:
             meant = meant or intent.read(question, follows=bool(history))
             evidence = finding.gather(question, meant, history, limit, at, fusion, library)
-        if behind:  # nothing can be said not to be there
-            note = f"{_not_searched(behind)} To search all of it, run: python -m pipeline reindex"
-            evidence = replace(evidence, near=True, notes=(*evidence.notes, note))
-        mended = [*self._opened().notes(), *self._not_looked_into(scope)]
-        if mended:
-            evidence = replace(evidence, notes=(*evidence.notes, *mended))
-        evidence = self._with_gaps(evidence, [known[one] for one in scope if one in known])
-        to_come = [one for one in self._catalogue.look().to_come if ids is None or one.id in ids]
-        if to_come:
-            evidence = replace(evidence, notes=(*evidence.notes, *map(part_status.told, to_come)))
-        if any(part_status.is_under_way(one) for one in to_come) or (to_come and len(scope) == 1):  # nor of its rest
-            evidence = replace(evidence, near=True)
-        return evidence
+        looked_at, not_looked_at = part_status.look(
+            [known[media_id] for media_id in library.scope],
+            self._unsearched(behind),
+            self._pictures_now(known, library.scope),
+            by_looks=jpeg is not None,
+        )
+        evidence = replace(evidence, asked=len(library.scope), looked_at=looked_at, not_looked_at=not_looked_at)
+        notes = (*evidence.notes, *self._opened().notes(), *part_status.limits(evidence))
+        return replace(evidence, notes=notes)
 
-    def _with_gaps(self, evidence: Evidence, media: Sequence[Listed]) -> Evidence:
-        """The evidence with what of these media was looked at and what was not; what weighs most is noted."""
-        gaps = part_status.gaps(media)
-        evidence = replace(evidence, looked_at=part_status.looked_at(media), not_looked_at=gaps)
-        if not evidence.near or not evidence.moments:  # then the answer itself says all of it
-            return evidence
-        return replace(evidence, notes=(*evidence.notes, *part_status.notes(gaps, evidence.question)))
+    def _unsearched(self, behind: Sequence[Listed]) -> dict[str, Coverage]:
+        """By id, why nothing of a media is searched: its vectors are of another embedding, or it cannot be read."""
+        why = Coverage(
+            "off", note=f"They are not embedded with the text embedding that is set now. {part_status.REINDEX}"
+        )
+        unread = self._opened().unread()
+        return {one.id: why for one in behind} | {one: Coverage("off", note=note) for one, note in unread.items()}
+
+    def _pictures_now(self, known: Mapping[str, Listed], scope: Sequence[str]) -> dict[str, Coverage]:
+        """By id, whether CLIP searches the pictures of a media now: it may have been set, or lost, since."""
+        there, why = embeddings.image_embedding_available(self.settings)
+        pictured = self._opened().pictured() if there else frozenset()
+        missing = Coverage(
+            "off", note=f"They are not embedded with the CLIP that is set now. {part_status.REINDEX}" if there else why
+        )
+        found = {}
+        for media_id in scope:
+            before = known[media_id].coverage.get("pictures")
+            if media_id in pictured:
+                found[media_id] = Coverage("read")
+            elif known[media_id].frames and (there or not before or before.state != "off"):  # else it says why itself
+                found[media_id] = missing
+        return found
 
     def similar(self, media_id: str, frame: Frame, limit: int = 8) -> Sequence[tuple[str, Frame, float]]:
         """Other places in the library that look like a kept frame: (media id, frame, likeness 0-1), most alike first.
@@ -415,10 +431,6 @@ class Pipeline:
         except ModelError as error:
             log.warning("The words on the picture of a question were not read: %s", error)
             return ""
-
-    def _not_looked_into(self, scope: Collection[str]) -> Sequence[str]:
-        """A line for each of these media whose folder cannot be looked into."""
-        return [f"Not searched: {why}" for media_id, why in self._opened().unread().items() if media_id in scope]
 
     def not_embedded(self, media_ids: Sequence[str] | None = None) -> Sequence[Media]:
         """Those of these media (None: of all) whose words lack vectors of the text embedding that is set."""
@@ -569,11 +581,3 @@ class Pipeline:
     def _folders(self, media_ids: Collection[str]) -> Folders:
         folder_of = self.settings.data_dir.joinpath
         return {one: (folder_of(one), partial(folders.load, folder_of(one))) for one in media_ids}
-
-
-def _not_searched(behind: Sequence[Listed]) -> str:
-    others = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
-    return (
-        f"{behind[0].title}{others} cannot be searched yet: the words are not embedded with the text embedding "
-        "that is set now."
-    )

@@ -32,7 +32,8 @@ def test_ingest_says_one_line_a_video_and_fails_if_any_failed(capsys, read, film
     code, out, _ = run(capsys, "ingest", "--json", str(film), str(missing))
     good, bad = lines(out)
     assert code == 1
-    assert list(good) == ["id", "title", "source", "length", "frames", "passages", "coverage", "error"] == list(bad)
+    facts = ["id", "title", "source", "length", "frames", "passages", "coverage", "looked_at", "not_looked_at", "error"]
+    assert list(good) == facts == list(bad)
     assert (good["title"], good["source"], good["error"]) == ("biology", str(film), None)
     assert good["frames"] >= 3
     assert isinstance(good["length"], float)

@@ -320,7 +320,9 @@ def test_a_part_that_nobody_reads_on_says_how_far_it_came_and_what_to_do(data_di
     with disk.hold(data_dir / ID):
         assert load(data_dir / ID) == media
     broken_off = load(data_dir / ID).coverage["speech"]
-    assert broken_off == Coverage("partly", "whisper base", "Heard 0:12 of 0:20. Read it again to go on.", 12.0)
+    assert broken_off == Coverage(
+        "partly", "whisper base", "Speech was heard to 0:12 of 0:20. Read it again to go on.", 12.0
+    )
 
 
 def test_one_process_at_a_time_writes_into_a_folder(data_dir, monkeypatch):

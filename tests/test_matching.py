@@ -10,7 +10,7 @@ from tiny_clip import make_clip
 
 from pipeline import build
 from pipeline.errors import SourceError
-from pipeline.matching import CLIP_OFF
+from pipeline.part_status import BY_LOOKS
 from pipeline.search import likeness
 
 
@@ -65,7 +65,8 @@ class TestWhereItIsShown:
     def test_it_is_found_whatever_was_done_to_it(self, library, film_media, change):
         evidence = library.find("Where does this appear?", picture=change(slide(library, film_media, 10)))
         assert (evidence.kind, evidence.near) == ("picture", True)
-        assert CLIP_OFF in evidence.notes
+        assert [note for note in evidence.notes if BY_LOOKS in note and "set CLIP_MODEL" in note]
+        assert "pictures" in evidence.looked_at
         best = evidence.moments[0]
         assert best.why == ("it is this picture",)
         assert 7 <= best.start <= 10 < best.end <= 15
@@ -115,7 +116,7 @@ def test_clip_finds_what_the_picture_shows(library, film_media, tmp_path):
     with_clip = build(dataclasses.replace(library.settings, clip_model=str(make_clip(tmp_path / "clip"))))
     with_clip.reindex()
     evidence = with_clip.find("Where is this?", picture=jpeg(slide(with_clip, film_media, 10)))
-    assert CLIP_OFF not in evidence.notes
+    assert not [note for note in evidence.notes if BY_LOOKS in note]
     assert 7 <= evidence.moments[0].start <= 10
     assert any("looks like the picture" in moment.why for moment in evidence.moments)
     found = with_clip.similar(film_media.id, film_media.frames[0])

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.chat import quotes
-from pipeline.types import Evidence, Frame, Moment, Passage
+from pipeline.chat.markup import JOINER
+from pipeline.types import Evidence, Frame, Gap, Moment, Passage
 
 TITLES = {"a": "First talk", "b": "Second talk"}
 
@@ -25,8 +26,10 @@ def speech(start: float, *sentences: str, media: str = "a", seconds: float = 6.0
     return Moment(media, start, start + seconds * len(sentences), 1.0, passages, title=title)
 
 
-def answer(question: str, *moments: Moment, kind: str = "local", near: bool = True):
-    reply = quotes.answer(Evidence(question, moments, kind=kind, near=near), TITLES)
+def answer(question: str, *moments: Moment, kind: str = "local", near: bool = True, gaps: tuple = ()):
+    looked_at = ("speech", "text on the screen")
+    evidence = Evidence(question, moments, kind=kind, near=near, looked_at=looked_at, not_looked_at=gaps)
+    reply = quotes.answer(evidence, TITLES)
     list(reply)
     return reply
 
@@ -100,7 +103,7 @@ def test_with_pictures_alone_it_gives_their_times() -> None:
 
 def test_nothing_found_is_said() -> None:
     reply = answer("A unicorn?")
-    assert "Nothing was found for this question" in reply.text
+    assert reply.text == "This does not seem to be in the video. Try it in other words."
     assert reply.citations == ()
 
 
@@ -144,11 +147,76 @@ def test_what_is_not_near_is_said_first_and_the_nearest_is_shown() -> None:
     assert "[1:05]" in pictures.text
 
 
+UNHEARD = Gap("speech", "off", "Speech was not heard", "[0:09].pt is not here.", "Then read the video again.")
+UNSEEN = Gap("pictures", "off", "Pictures were not looked at", "Set CLIP_MODEL.", "")
+
+
+def test_what_was_not_looked_at_is_never_said_not_to_be_in_the_video() -> None:
+    near = speech(60, "The tower is old.")
+    unheard = answer("How tall is the tower?", near, near=False, gaps=(UNHEARD, UNSEEN))
+    assert unheard.text.replace(JOINER, "").split("\n\n")[:4] == [
+        "I looked at speech and text on the screen only, and this does not seem to be there.",
+        "Speech was not heard. (0:09).pt is not here. Then read the video again.",
+        "Pictures were not looked at. Set CLIP_MODEL.",
+        "The nearest that was found:",
+    ]
+    assert [one.time for one in unheard.citations] == [60], "a time in a reason is no citation"
+    unseen = answer("How tall is the tower?", near, near=False, gaps=(UNSEEN,)).text
+    assert unseen.startswith(
+        "This does not seem to be in the words of the video (speech and text on the screen).\n\nPict"
+    )
+    for gaps in ((UNHEARD,), (UNSEEN,), (UNHEARD, UNSEEN)):
+        nothing = answer("A unicorn?", gaps=gaps, near=False).text
+        assert "not seem to be in the video" not in nothing
+        assert "other words" not in nothing, "to ask otherwise is no help there"
+        assert all(gap.what in nothing for gap in gaps)
+
+
+def test_of_a_video_in_which_nothing_can_be_searched_pictures_of_all_are_given_and_not_called_near() -> None:
+    pictures = [moment(100 * i, frames=1) for i in range(9)]
+    evidence = Evidence("A dog?", tuple(pictures), "whole", 0.0, False, not_looked_at=(UNSEEN,))
+    reply = quotes.answer(evidence, TITLES)
+    list(reply)
+    assert reply.text.split("\n\n") == [
+        "There are no words to search in the video.",
+        "Pictures were not looked at. Set CLIP_MODEL.",
+        "Some pictures of all of it: [0:00], [6:40], [13:20].",
+    ]
+
+
+def test_what_was_heard_in_doubt_is_quoted_as_such_alone() -> None:
+    told = (said(60, "It is a beautiful tower."), said(61, "It is tall, a beautiful tower.", "doubtful"))
+    reply = answer("Is the tower tall?", moment(60, *told))
+    assert lines(reply) == [
+        "- [1:01] perhaps said (heard in doubt): “It is tall, a beautiful tower.”",
+        "- [1:00] said: “It is a beautiful tower.”",
+    ]
+
+
+@pytest.mark.parametrize("sure", ["The tall tower.", "A tower."])
+def test_what_is_sure_leads_where_it_is_about_as_good(sure: str) -> None:
+    doubtful = moment(60, said(60, "A tall tower.", "doubtful"))
+    assert "doubt" in lines(answer("tall tower?", doubtful))[0]
+    assert "doubt" not in lines(answer("tall tower?", doubtful, moment(120, said(120, sure))))[0]
+    far = Moment("a", 120, 150, 0.5, (said(120, "A house."),))
+    assert "doubt" in lines(answer("tall tower?", doubtful, far))[0]
+
+
+def test_what_comes_after_is_what_is_sure_where_anything_is() -> None:
+    beside = moment(120, said(120, "He left.", "doubtful"), said(125, "HOUSE", "screen"))
+    assert lines(answer("What comes after?", beside, kind="after")) == [
+        "- [2:00] perhaps said (heard in doubt): “He left.”",
+        "- [2:05] on screen: “HOUSE”",
+    ]
+    beside = moment(120, said(120, "He left.", "doubtful"), said(126, "He came back."))
+    assert lines(answer("What comes after?", beside, kind="after")) == ["- [2:06] said: “He came back.”"]
+
+
 def test_of_a_whole_video_every_chapter_is_named_with_a_quote() -> None:
-    chapters = [speech(100.0 * i, f"This is part {i}.", "And more.", title=f"Part {i} [0:99]") for i in range(20)]
+    chapters = [speech(100.0 * i, f"This is part {i}.", "And more.", title=f"Part {i} [0:09]") for i in range(20)]
     reply = answer("What is it about?", *chapters, kind="whole")
     assert "Chapters:" in reply.text
-    assert lines(reply)[1] == "- [1:40] Part 1 (0:99): [1:40] said: “This is part 1.”"
+    assert lines(reply)[1].replace(JOINER, "") == "- [1:40] Part 1 (0:09): [1:40] said: “This is part 1.”"
     assert len(lines(reply)) == 20
     assert all(citation.supported for citation in reply.citations)
 
@@ -216,7 +284,7 @@ def test_a_very_long_list_of_places_says_how_many_it_leaves_out(kind: str, rest:
 
 def test_a_place_found_by_its_picture_alone_is_listed() -> None:
     reply = answer("Every car?", speech(60, "A car."), moment(99.5, frames=1), kind="every")
-    assert lines(reply)[1] == "- [1:40] a picture, without words"
+    assert lines(reply)[1] == "- [1:40] a picture, no words found there"
 
 
 def test_now_tells_what_is_said_and_shown_where_the_player_stands() -> None:
@@ -230,5 +298,5 @@ def test_now_tells_what_is_said_and_shown_where_the_player_stands() -> None:
         "- [0:51] on screen: “ENCODER 2 layers”",
     ]
     silent = answer("What is this?", Moment("a", 58, 75, 1.0, (), (Frame(50.5, 90, "f.jpg"),)), kind="now")
-    assert lines(silent) == ["- [0:51] a picture, without words"]
+    assert lines(silent) == ["- [0:51] a picture, no words found there"]
     assert all(citation.supported for citation in (*reply.citations, *silent.citations))

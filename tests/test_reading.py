@@ -1,6 +1,7 @@
 """Reading that holds nobody up: it is asked about before it is done, goes on where it stopped, waits its turn."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from conftest import SUBTITLES, in_this_process, read_here
 from make_film import make_film
 from tiny_whisper import make_checkpoint
 
-from pipeline import build, disk, waiting
+from pipeline import build, disk, part_status, waiting
 from pipeline.errors import MediaNotFound, ModelError, PartLost, ReadingCancelled
 from pipeline.media import folder as folders
 from pipeline.media import guard, reading, screen, video
@@ -202,7 +203,7 @@ def test_a_reading_that_was_killed_goes_on_in_mid_speech(talk, hearing, tmp_path
     speech = broken_off.coverage["speech"]
     assert speech.state == "partly"
     assert 0 < speech.until < 180
-    assert speech.note.startswith("Heard ")
+    assert speech.note.startswith("Speech was heard to ")
     assert "of 3:00. Read it again to go on." in speech.note
     assert any(one.kind == "speech" for one in broken_off.passages)
 
@@ -369,10 +370,11 @@ def test_what_was_read_so_far_is_asked_about_and_nothing_is_called_missing(talk,
         assert any("cables" in one.text for one in found.moments[0].passages)
         nowhere = pipeline.find("Which football club bought the goalkeeper?")
     pipeline.close()
-    assert nowhere.near
-    (note,) = nowhere.notes
-    assert note.startswith("talk: heard ")
-    assert note.endswith(" of 3:00 so far.")
+    assert not nowhere.near
+    gap = nowhere.not_looked_at[0]
+    assert (gap.part, gap.state, gap.next) == ("speech", "reading", "Ask again when it has been read.")
+    assert re.fullmatch(r"Speech was heard to \d:\d\d of 3:00 so far", gap.what)
+    assert not [line for line in part_status.not_found(nowhere) if "to be in the video" in line]
 
 
 def test_what_was_read_before_stays_until_the_new_is_whole(slides, settings):

@@ -10,6 +10,7 @@ import pytest
 from conftest import SUBTITLES, read_here
 from make_film import read_number
 
+from pipeline import part_status
 from pipeline.errors import MediaNotFound, ReadingStopped, SourceError, StorageError
 from pipeline.steps import embed
 from pipeline.workflow import Pipeline
@@ -129,7 +130,9 @@ def test_one_damaged_folder_keeps_no_other_from_being_made_anew_and_is_named(lib
     assert any(second.id in one for one in problems)
     evidence = library.find("volcanoes")
     assert evidence.moments
-    assert any("Not searched" in note and second.id in note for note in evidence.notes)
+    (gap,) = [one for one in evidence.not_looked_at if one.part == "index"]
+    assert second.id in gap.why
+    assert part_status.say(gap) in evidence.notes
 
 
 @pytest.mark.long

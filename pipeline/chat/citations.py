@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pipeline.types import Citation, Evidence, Frame, Moment, Passage
+from pipeline.types import SHOWN, Citation, Evidence, Frame, Moment, Passage
 from pipeline.words import content_words
 
 TOLERANCE = 1.5  # s; labels drop the fraction of a second, and models round
@@ -28,7 +28,7 @@ def cue(item: Frame | Passage | Moment) -> float:
     if isinstance(item, Moment):
         first = [one for one in (*item.passages, *item.frames) if one.start == item.start]
         return cue(first[0]) if first else item.start
-    if isinstance(item, Passage) and item.kind not in ("screen", "caption"):
+    if isinstance(item, Passage) and item.kind not in SHOWN:
         return item.start
     whole = float(math.ceil(item.start))
     return whole if whole < item.end else item.start

@@ -1,7 +1,7 @@
 """A moment -> excerpts of its words, each short enough to quote, with the time it begins at. Pure.
 
-Sentences that follow one another make one excerpt; a screen of text and a caption are one each. Knows the evidence
-and the question, not the answer that is made of them.
+Sentences that follow one another make one excerpt; a screen of text, a caption and what was heard in doubt
+are one each. Knows the evidence and the question, not the answer that is made of them.
 """
 
 import re
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.chat.citations import cue
-from pipeline.types import DOUBTFUL, SPOKEN, Evidence, Moment, Passage
+from pipeline.types import DOUBTFUL, SHOWN, SPOKEN, Evidence, Moment, Passage
 from pipeline.words import roots as roots_of
 
 LENGTH = 320  # characters
+ABOUT_AS_GOOD = 0.75  # of the words of the question, or of the score: what is sure then goes before what is in doubt
 PAUSE = 3.0  # s; between sentences that are further apart stands a sign that they do not follow on one another
 
 
@@ -32,9 +33,10 @@ class Excerpt:
 def best(evidence: Evidence, length: int = LENGTH) -> list[Excerpt]:
     """One excerpt of each moment first, in the order of the moments; then the second ones, and so on.
 
-    What is said and shown twice at the same time, as with subtitles, is there once.
+    What is said and shown twice at the same time, as with subtitles, is there once. What was heard in doubt is not the
+    first where something sure is about as good.
     """
-    ranked = [best_of(moment, evidence.question, length) for moment in evidence.moments]
+    ranked = _sure_first([(one, best_of(one, evidence.question, length)) for one in evidence.moments])
     chosen: list[Excerpt] = []
     for depth in range(max(map(len, ranked), default=0)):
         for excerpts in ranked:
@@ -48,8 +50,25 @@ def best_of(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt
     roots = roots_of(question)
     windows = (window for run in _runs(moment.passages) for window in _around_best(run, roots, length))
     excerpts = (_excerpt(moment.media, window, roots, length) for window in windows)
-    # What was heard in doubt comes after what is sure and about as good.
-    return sorted(excerpts, key=lambda one: (-(one.matches - (one.kind == DOUBTFUL)), one.kind == DOUBTFUL))
+    return sorted(excerpts, key=lambda one: (-_worth(one), one.kind == DOUBTFUL))
+
+
+def _worth(excerpt: Excerpt) -> float:
+    return excerpt.matches * (ABOUT_AS_GOOD if excerpt.kind == DOUBTFUL else 1)
+
+
+def _sure_first(ranked: Sequence[tuple[Moment, list[Excerpt]]]) -> list[list[Excerpt]]:
+    """The excerpts of each moment, the first of them changed for a sure one where its best is in doubt."""
+    held = [(moment, excerpts) for moment, excerpts in ranked if excerpts]
+    if held and held[0][1][0].kind == DOUBTFUL:
+        (top, (doubtful, *_)), *others = held
+        for one in others:
+            is_sure = one[1][0].kind != DOUBTFUL
+            if is_sure and (one[1][0].matches >= _worth(doubtful) or one[0].score >= ABOUT_AS_GOOD * top.score):
+                held.remove(one)
+                held.insert(0, one)
+                break
+    return [excerpts for _, excerpts in held]
 
 
 def in_order(moment: Moment, question: str, length: int = LENGTH) -> list[Excerpt]:
@@ -74,7 +93,7 @@ def one_by_one(moment: Moment, question: str, length: int = LENGTH) -> list[Exce
 
 
 def _runs(passages: Sequence[Passage]) -> list[list[Passage]]:
-    """The sentences of each kind of speech together, then each screen and caption alone."""
+    """The sentences of each kind of speech together, then each screen, caption and doubtful sentence alone."""
     spoken = sorted((p for p in passages if p.kind in SPOKEN), key=lambda p: (p.kind, p.start))
     runs = [list(run) for _, run in groupby(spoken, key=lambda p: p.kind)]
     return [*runs, *([p] for p in passages if p.kind not in SPOKEN)]
@@ -145,9 +164,14 @@ def _once(excerpts: Iterable[Excerpt]) -> list[Excerpt]:
 
 def _same(one: Excerpt, other: Excerpt) -> bool:
     """Whether two hold mostly the same words at the same time: overlaps, subtitles of what is said."""
-    if one.media != other.media or (one.kind in SPOKEN) != (other.kind in SPOKEN):
+    if one.media != other.media or _way(one) != _way(other):
         return False
     if one.start >= other.end or other.start >= one.end:
         return False
     words, others = roots_of(one.text), roots_of(other.text)
     return len(words & others) >= 0.6 * min(len(words), len(others))
+
+
+def _way(excerpt: Excerpt) -> str:
+    """How its words are in the video: what is said in doubt stands for nothing that is surely said."""
+    return "said" if excerpt.kind in SPOKEN else "shown" if excerpt.kind in SHOWN else excerpt.kind

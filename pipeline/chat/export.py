@@ -110,10 +110,10 @@ def _exchange(
 
 
 def _notes(one: Exchange, evidence: Evidence) -> Sequence[str]:
-    """What the page says below an answer. Quotes say themselves what was not found."""
+    """What is to be said beside the answer; that nothing near was found only where it does not say so itself."""
     if evidence.near or one.answered_by in ("", "quotes"):
         return evidence.notes
-    return (part_status.not_found(evidence), *evidence.notes)
+    return (*part_status.not_found(evidence), *evidence.notes)
 
 
 def _with_links(text: str, citations: Sequence[Citation]) -> str:
@@ -145,7 +145,7 @@ def _evidence(evidence: Evidence, titles: Mapping[str, str], frame: Callable[[st
     if not evidence.moments:
         return []
     several = len({moment.media for moment in evidence.moments}) > 1
-    parts = ["### Evidence" if evidence.near else "### The nearest that was found"]
+    parts = [f"### {'Evidence' if evidence.near else part_status.nearest(evidence)}"]
     for moment in evidence.moments:
         of = f" in {plain(titles.get(moment.media, 'a video'))}" if several else ""
         name = f" **{plain(moment.title)}**" if moment.title else ""

@@ -7,12 +7,8 @@ from pipeline.chat.citations import cue
 from pipeline.times import stamp
 from pipeline.types import DOUBTFUL, Moment, Passage
 
-KINDS = {
-    "speech": "said",
-    "subtitle": "subtitle",
-    "screen": "on screen",
-    "caption": "picture shows",
-    DOUBTFUL: "perhaps said (heard in doubt)",
+KINDS = {"speech": "said", "subtitle": "subtitle", "screen": "on screen", "caption": "picture shows"} | {
+    DOUBTFUL: "perhaps said (heard in doubt)"
 }
 TITLE = 150  # characters
 _UNSEEN = re.compile(  # and their kin: what orders letters, joins them, or carries a hidden text in tags

@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline import part_status
 from pipeline.chat.citations import cue
 from pipeline.chat.lines import IS_IT, LIKE_IT, plain, write_chapter, write_heading, write_line
 from pipeline.chat.selection import Selection, select
 from pipeline.chat.tokens import image_tokens, text_tokens
 from pipeline.errors import AnswerError
 from pipeline.times import stamp
-from pipeline.types import Evidence, Frame, Passage, Turn
+from pipeline.types import DOUBTFUL, Evidence, Frame, Passage, Turn
 
 # The form of a citation is shown without a time of its own: a model that copies it then cites nothing by chance.
 INSTRUCTIONS = """\
@@ -56,13 +57,19 @@ ADDED = (
 )
 UNSEEN = "The model has not seen your picture: it does not fit beside the question. The answer leans on what was found."
 NOT_NEAR = (
-    "Nothing that was found is near enough to the question: most likely the video does not hold the answer. Say so, "
+    "Nothing that was found is near enough to the question: most likely {where} does not hold the answer. Say so, "
     "unless the evidence really answers the question. Then you may point to what comes nearest, with its time."
 )
-LIMITS = (
-    "Not all of the video was looked at: {gaps}. Looked at: {looked}. Never say that something is not in the video "
-    "which may be in what was not looked at: say that you do not find it in what was looked at, and name what was not."
+PICTURES_OF_ALL = (
+    "Nothing in it can be searched, so the evidence is some pictures from all of it. Answer if they show the answer; "
+    "otherwise say that these pictures do not show it."
 )
+# What was not looked at may hold the answer.
+GAPS = (
+    "{gaps} Never say that something is not in the video, is not said or is not shown: where you do not find it, say "
+    "in what you did not find it, and what was not looked at."
+)
+DOUBTS = "Words that were perhaps said were heard in doubt: never state them as said, but as what may have been said."
 
 
 @dataclass(frozen=True)
@@ -165,16 +172,18 @@ def _headings(order: Sequence[str], titles: Mapping[str, str]) -> Mapping[str, s
 
 def _guide(evidence: Evidence) -> str:
     """What the model is told of this evidence, "" where there is nothing to tell."""
-    guides = []
+    gaps = part_status.for_model(evidence)
+    guide = ""
     if evidence.moments:
         first = evidence.moments[0]
         guide = GUIDES.get(evidence.kind, "") if evidence.near else NOT_NEAR
-        facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence)}
-        guides.append(guide.format(**facts))
-    if evidence.not_looked_at:
-        gaps = "; ".join(plain(gap.what) for gap in evidence.not_looked_at)
-        guides.append(LIMITS.format(gaps=gaps, looked=", ".join(evidence.looked_at) or "nothing"))
-    return "".join(f"{guide}\n\n" for guide in guides if guide)
+        if evidence.kind == "whole" and not evidence.near:
+            guide = PICTURES_OF_ALL
+        where = "what was looked at" if gaps else "the video"
+        facts = {"start": stamp(first.start), "end": stamp(first.end), "shown": _shown(evidence), "where": where}
+        guide = guide.format(**facts)
+    doubts = any(one.kind == DOUBTFUL for moment in evidence.moments for one in moment.passages)
+    return "".join(f"{one}\n\n" for one in (guide, gaps and GAPS.format(gaps=gaps), doubts and DOUBTS) if one)
 
 
 def _shown(evidence: Evidence) -> str:
@@ -229,6 +238,6 @@ def _last_message(
                 parts.append({"type": "frame", "media": media, "frame": frame})
                 text = "\n"
     if not order:
-        text += "Nothing was found in the video for this question.\n"
+        text += "Nothing was found in what was looked at.\n"
     text += f"</evidence>\n\n{question}"
     return [*parts, {"type": "text", "text": text}] if parts else text

@@ -4,6 +4,7 @@ Knows the evidence and the question, nothing of endpoints.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 
 from pipeline import part_status
@@ -11,6 +12,7 @@ from pipeline.chat import excerpts
 from pipeline.chat.citations import cue
 from pipeline.chat.excerpts import LENGTH, Excerpt
 from pipeline.chat.lines import IS_IT, LIKE_IT
+from pipeline.chat.markup import JOINER
 from pipeline.chat.reply import Reply
 from pipeline.chat.selection import spread
 from pipeline.times import stamp
@@ -19,7 +21,7 @@ from pipeline.types import DOUBTFUL, SHOWN, SPOKEN, Evidence, Moment
 QUOTES = 3
 SHORT = 160  # characters, of a quote in a long list
 LIST = 24  # lines of an outline or a list of places
-AT_THE_PLAYER = 6  # quotes of the moment that the player stands at
+STANDS = 6  # quotes of the moment that the player stands at
 TIMES_OF_FRAMES = 3
 VERBS = {
     "speech": "said",
@@ -51,10 +53,16 @@ def _write(evidence: Evidence, titles: Mapping[str, str]) -> str:
         return f" in “{titles.get(media, media)}”" if several else ""
 
     if not evidence.moments:
-        return part_status.nothing_found(evidence)
+        again = "" if evidence.not_looked_at else " Try it in other words."  # else it says what to do
+        return _not_found(evidence) + again
     if not evidence.near:
-        return f"{part_status.not_found(evidence)}\n\n{_nearest(evidence, place, 'The nearest that was found')}"
+        return f"{_not_found(evidence)}\n\n{_nearest(evidence, place, part_status.nearest(evidence))}"
     return _BY_KIND.get(evidence.kind, _nearest)(evidence, place)
+
+
+def _not_found(evidence: Evidence) -> str:
+    """Each reason by itself."""
+    return "\n\n".join(map(_flat, part_status.not_found(evidence)))
 
 
 Place = Callable[[str], str]  # media id -> where it is, "" with one video
@@ -65,13 +73,14 @@ def _nearest(evidence: Evidence, place: Place, opening: str = QUOTED) -> str:
     if quotes:
         return _block(f"{opening}:", (_line(quote, place) for quote in quotes))
     frames = dict.fromkeys((moment.media, cue(moment.frames[0])) for moment in evidence.moments if moment.frames)
-    times = ", ".join(f"[{stamp(start)}]{place(media)}" for media, start in list(frames)[:TIMES_OF_FRAMES])
+    some = spread(list(frames), TIMES_OF_FRAMES) if evidence.kind == "whole" else list(frames)[:TIMES_OF_FRAMES]
+    times = ", ".join(f"[{stamp(start)}]{place(media)}" for media, start in some)
     if opening != QUOTED:
-        return f"{opening}: the pictures at {times}."
+        return f"{opening}: {times}." if evidence.kind == "whole" else f"{opening}: the pictures at {times}."
     return (
-        "No chat model is set up, so this is what was found, not a written answer. No words that were found fit the "
-        f"question; the pictures that fit best are at {times}. {part_status.limits(evidence)}"
-    ).strip()
+        "No chat model is set up, so this is what was found, not a written answer. "
+        f"No words that were found fit the question; the pictures that fit best are at {times}."
+    )
 
 
 def _outline(evidence: Evidence, place: Place) -> str:
@@ -93,7 +102,7 @@ def _beside(evidence: Evidence, place: Place) -> str:
     moment, rest = evidence.moments[0], dataclasses.replace(evidence, moments=evidence.moments[1:])
     read = excerpts.in_order if evidence.kind == "after" else excerpts.leading_up
     found = read(moment, evidence.question)
-    spoken = [one for one in found if one.kind in SPOKEN][:1]
+    spoken = ([one for one in found if one.kind in SPOKEN] or [one for one in found if one.kind == DOUBTFUL])[:1]
     shown = [one for one in found if one.kind in SHOWN][:1]
     lines = [_line(one, place) for one in (*spoken, *shown)]
     text = _block(f"{QUOTED}. What comes right {evidence.kind}:", lines or [_bare(moment, place)])
@@ -124,7 +133,7 @@ def _places(evidence: Evidence, place: Place) -> str:
 
 def _now(evidence: Evidence, place: Place) -> str:
     moment = evidence.moments[0]
-    lines = [_line(one, place) for one in excerpts.in_order(moment, evidence.question)[:AT_THE_PLAYER]]
+    lines = [_line(one, place) for one in excerpts.in_order(moment, evidence.question)[:STANDS]]
     # Without brackets: where the stretch begins and ends nothing need be said.
     opening = f"What is said and shown from {stamp(moment.start)} to {stamp(moment.end)}, where the player stands"
     return _block(f"{QUOTED}. {opening}:", lines or [_bare(moment, place)])
@@ -140,7 +149,7 @@ def _shown(evidence: Evidence, place: Place) -> str:
     for moment in shown:
         quote = next(iter(excerpts.best_of(moment, evidence.question, length)), None)
         until = f" to {stamp(moment.end)}" if moment.end - moment.start >= 1 else ""
-        words = f": [{stamp(quote.start)}] {_words(quote)}" if quote else ", without words"
+        words = f": [{stamp(quote.start)}] {_words(quote)}" if quote else ", no words found there"
         lines.append(f"- [{stamp(cue(moment.frames[0]))}]{until}{place(moment.media)}{words}")
     of = "This picture is" if IS_IT in shown[0].why else "Pictures that look like it are"
     text = _block(f"{QUOTED}. {of} shown here, most alike first:", lines)
@@ -176,11 +185,13 @@ def _words(quote: Excerpt) -> str:
 
 
 def _bare(moment: Moment, place: Place) -> str:
-    """A moment without words."""
+    """A moment in which no words were found."""
     if moment.frames:
-        return f"- [{stamp(cue(moment.frames[0]))}]{place(moment.media)} a picture, without words"
-    return f"- {stamp(moment.start)} to {stamp(moment.end)}{place(moment.media)}: neither words nor a picture"
+        return f"- [{stamp(cue(moment.frames[0]))}]{place(moment.media)} a picture, no words found there"
+    return f"- {stamp(moment.start)} to {stamp(moment.end)}{place(moment.media)}: neither words nor a picture found"
 
 
-def _flat(title: str) -> str:
-    return " ".join(title.replace("[", "(").replace("]", ")").split())
+def _flat(text: str) -> str:
+    """Words that are no quote, in one line: a time in the name of a file or a chapter is no citation."""
+    text = re.sub(r"[\[(【](?=[^\])】]*\d[:：]\d)", f"({JOINER}", text)
+    return " ".join(text.replace("[", "(").replace("]", ")").split())

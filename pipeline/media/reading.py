@@ -22,7 +22,7 @@ from pipeline.media import guard, passages, screen, speech, subtitles, video
 from pipeline.media import language as languages
 from pipeline.media.seeing import Seeing
 from pipeline.media.source import check
-from pipeline.part_status import broken_off, lost, off, under_way
+from pipeline.part_status import IN_DOUBT, SUBTITLES_INSIDE, broken_off, lost, off, under_way
 from pipeline.settings import Limits, Settings
 from pipeline.times import stamp
 from pipeline.types import DOUBTFUL, SHOWN, Coverage, Frame, Media, Passage, Progress
@@ -118,7 +118,7 @@ def go_on(media: Media, path: Path, folder: Path, settings: Settings, report: Re
     seen, heard = media.coverage["frames"], media.coverage["speech"]
     if not media.frames and seen.state == "off" and heard.state in ("off", "absent"):
         raise (DecoderCrashed if seen.lost or heard.lost else SourceError)(seen.note)
-    if not media.frames and heard.state == "absent" and not heard.by:
+    if not media.frames and not heard.by and (heard.state == "absent" or NO_SOUND in heard.note):
         raise SourceError(f"{path} holds no picture. {heard.note} Try another copy.")
     return media
 
@@ -240,12 +240,14 @@ def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) ->
     The second says that a crash cost the subtitles inside; then, too, the sound is heard meanwhile.
     """
     notes: list[str] = []
+    unread: list[str] = []  # of these, what tells of words that are there all the same
     crash = None
     for beside in subtitles.find_beside(path):
         try:
             read = subtitles.read(beside, limits)
         except SourceError as error:  # one bad subtitle file must not hide a good one, or the sound
             notes.append(str(error))
+            unread.append(str(error))
             continue
         notes += read.notes
         if read.segments:
@@ -260,10 +262,11 @@ def _read_words(path: Path, facts: video.Facts, folder: Path, limits: Limits) ->
         except SourceError as error:
             inside, language, more = [], "", [f"The subtitles inside the file were not read. {error}"]
         notes += more
+        unread += more
         if inside:
-            return (inside, "subtitle", language, _coverage("read", "subtitles inside the file", notes)), None
+            return (inside, "subtitle", language, _coverage("read", SUBTITLES_INSIDE, notes)), None
     if not facts.has_audio:
-        return ((), "speech", "", _coverage("absent", "", [NO_SOUND, *notes])), crash
+        return ((), "speech", "", _coverage("off" if unread else "absent", "", [NO_SOUND, *notes])), crash
     if notes and not read_lines(folder / HEARD):
         append_line(folder / HEARD, {"notes": notes})  # said at the end, by whatever process
     return ((), "speech", "", under_way("speech", 0.0, facts.length)), crash
@@ -337,7 +340,7 @@ def _hear(media: Media, path: Path, folder: Path, settings: Settings, report: Re
         return heard(_coverage("absent", "", notes))
     report(Progress("speech", 1.0))
     if not segments and doubtful:
-        return heard(_coverage("doubtful", by, ["Whether somebody speaks is in doubt.", *notes]))
+        return heard(_coverage("doubtful", by, [f"{IN_DOUBT}.", *notes]))
     if not segments:
         return heard(_coverage("absent", by, ["No speech was heard.", *notes]))
     return heard(_coverage("read", by, notes))

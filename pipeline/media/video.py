@@ -269,7 +269,10 @@ def read_embedded_subtitles(
         texts = [s for s in streams if codec_name(s) not in BITMAPS and not int(s.disposition) & FORCED]
         if not texts:
             drawn = any(codec_name(s) in BITMAPS for s in streams)
-            note = "The subtitles inside the file are pictures of words, not text; they were not read."
+            note = (
+                "The subtitles inside the file are pictures of words, not text; they were not read. Put them beside it "
+                f"as text: {path.stem}.srt."
+            )
             return [], "", [note] if drawn else []
         stream = max(texts, key=lambda s: (int(s.disposition) & DEFAULT, -s.index))
         cues: list[tuple[float, float, str]] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.search.titles import entitle
 from pipeline.search.vectors import key_of
-from pipeline.types import SHOWN, SPOKEN, Chapter, Media, Passage
+from pipeline.types import DOUBTFUL, SHOWN, SPOKEN, Chapter, Media, Passage
 from pipeline.words import content_words, root
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def outline(media: Media, vectors: Mapping[str, "np.ndarray"], chapter: Chapter,
 
 
 def _passages(media: Media) -> list[Passage]:
-    return sorted((p for p in media.passages if p.text.strip()), key=lambda p: (p.start, p.end))
+    """What is sure of its words, in order: what was heard in doubt names no chapter and stands for none."""
+    sure = (p for p in media.passages if p.text.strip() and p.kind != DOUBTFUL)
+    return sorted(sure, key=lambda p: (p.start, p.end))
 
 
 def _is_in(passage: Passage, start: float, end: float) -> bool:

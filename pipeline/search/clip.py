@@ -87,12 +87,14 @@ def image_reader(settings: Settings) -> Clip:
 def image_embedding_available(settings: Settings) -> tuple[bool, str]:
     """(whether CLIP's weights are on this computer, what to say about it). Loads nothing, asks no network."""
     weights = settings.clip_model or DEFAULT_MODEL
+    if weights in _failed:
+        return False, _failed[weights]
     try:
         if find_clip(weights):
             return True, weights
     except ModelError as error:
         return False, str(error)
-    return False, _failed.get(weights) or (
+    return False, (
         f"The weights of {weights} are not on this computer. They are fetched on first use (600 MB), "
         "or set CLIP_MODEL to a folder that holds them."
     )

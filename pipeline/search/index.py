@@ -248,6 +248,11 @@ class Index:
         """The ids of the media, as of the last sync(), whose texts mostly lack vectors of the current embedding."""
         return frozenset(self._behind)
 
+    def pictured(self) -> frozenset[str]:
+        """The ids of the media, as of the last sync(), whose frames are there in the CLIP that is set."""
+        with self._lock:
+            return frozenset(self._rows.get(IMAGE, ()))
+
     def unread(self) -> Mapping[str, str]:
         """By media id, why its folder could not be looked into, as of the last sync(): what it had stays as it was."""
         return dict(self._unread)

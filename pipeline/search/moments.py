@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pipeline.search.around import LONGEST, in_order, pictures_of
 from pipeline.search.windows import stretches
-from pipeline.types import SPOKEN, Frame, Hit, Media, Moment, Passage
+from pipeline.types import DOUBTFUL, SPOKEN, Frame, Hit, Media, Moment, Passage
 
 STRONG = 0.7  # between the floor and the best of its list: a hit that is a reason of its own
 SENTENCES = ("sentence words", "sentence meaning")  # a window earns the mean of its two best
@@ -130,6 +130,8 @@ class _Candidate:
             why.append("on screen")
         if any(one.kind == "caption" for one in apart):
             why.append("the picture shows it")
+        if any(one.kind == DOUBTFUL for one in apart):
+            why.append("heard in doubt")
         passages = in_order({*inside, *apart})
         frames = pictures_of(seen, self.track.shown.between(*span) or self.track.media.frames, *span)
         return Moment(self.track.media.id, start, end, self.score, passages, frames, tuple(why))
@@ -248,5 +250,5 @@ class _Track:
 
 
 def _apart(item: Passage | Frame) -> bool:
-    """Whether an item is no part of what is said."""
+    """Whether an item is no part of what is surely said."""
     return isinstance(item, Frame) or item.kind not in SPOKEN

@@ -53,7 +53,7 @@ def pieces(passages: Sequence[Passage]) -> list[Passage]:
 def units(passages: Sequence[Passage]) -> list[tuple[Passage, str]]:
     """All that is searched of a media, each with its level: "window", "sentence", or "both".
 
-    What is read off the screen, or described, is a unit of its own on both levels.
+    What is read off the screen, described, or heard in doubt is a unit of its own on both levels.
     """
     apart = [one for one in passages if one.kind not in SPOKEN]
     levels = (("window", windows(passages)), ("sentence", pieces(passages)), ("both", apart))

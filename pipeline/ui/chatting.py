@@ -127,6 +127,8 @@ def opening(app: Pipeline, open: Open, talk: Talk) -> None:
         st.markdown("Ask what is said, or where something is said.")
     else:
         st.markdown("Ask what is said, what is shown, or where something is. Times in the answer move the player.")
+    for gap in part_status.look([open.asked])[1] if open.asked else ():
+        st.caption(neutralise(part_status.say(gap)))
     if not app.settings.vllm_base_url:
         st.caption("No model is set up, so answers are quotes. Status, on the left, says how to set one up.")
     if open.asked:
@@ -264,8 +266,9 @@ def answer_text(open: Open, exchange: Exchange) -> str:
 def not_near(exchange: Exchange) -> None:
     """Say that a model was given nothing near enough; quotes say so themselves."""
     if exchange.evidence and not exchange.evidence.near and exchange.answered_by != "quotes":
-        not_found = neutralise(part_status.not_found(exchange.evidence))
-        st.info(f"{not_found} The model was given the nearest that was found.", icon=":material/search_off:")
+        words = neutralise(" ".join(part_status.not_found(exchange.evidence)))
+        given = part_status.nearest(exchange.evidence).lower()
+        st.info(f"{words} The model was given {given}.", icon=":material/search_off:")
 
 
 def below(open: Open, exchange: Exchange) -> None:

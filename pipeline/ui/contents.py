@@ -6,6 +6,7 @@ import streamlit as st
 
 from pipeline import part_status
 from pipeline.chat.citations import cue
+from pipeline.chat.export import KINDS
 from pipeline.chat.markup import file_name, marked, neutralise
 from pipeline.errors import PipelineError
 from pipeline.times import stamp
@@ -55,8 +56,8 @@ def listing(key: str, lines: Sequence[str]) -> None:
 
 def transcript(app: Pipeline, media: Media) -> None:
     said = [one for one in media.passages if one.kind in (*SPOKEN, DOUBTFUL)]
+    lacking(media, "speech", "No words were found in it.")
     if not said:
-        st.caption(neutralise(part_status.nothing_said(media)))
         return
     bar = st.container(horizontal=True, vertical_alignment="center")
     wanted = bar.text_input(
@@ -76,16 +77,22 @@ def transcript(app: Pipeline, media: Media) -> None:
         st.caption(f"{len(found)} of {len(said)} sentences")
     lines = page_of(found, LINES, f"lines-{media.id}-{wanted}", stands_at(media))
     asked = roots(wanted)
-    listing("follow-lines", [f"{time(media, one.start)} {in_doubt(one)}{marked(_flat(one), asked)}" for one in lines])
+    listing("follow-lines", [f"{time(media, one.start)} {sentence(one, asked)}" for one in lines])
 
 
-def in_doubt(passage: Passage) -> str:
-    """What marks a sentence that the speech model itself doubts."""
-    return ":gray[:material/help: *perhaps:*] " if passage.kind == DOUBTFUL else ""
+def sentence(passage: Passage, asked: set[str]) -> str:
+    """One line of a transcript; what was heard in doubt is marked."""
+    words = marked(" ".join(passage.text.split()), asked)
+    return f":gray[{KINDS[DOUBTFUL]}]{words}" if passage.kind == DOUBTFUL else words
 
 
-def _flat(passage: Passage) -> str:
-    return " ".join(passage.text.split())
+def lacking(media: Media, part: str, empty: str) -> None:
+    """Say what is missing of a part, why, and the next step; `empty`: what is said of one that has nothing."""
+    coverage = media.coverage.get(part)
+    told = part_status.about(part, coverage) if coverage else ""
+    has = media.frames if part == "frames" else [one for one in media.passages if one.kind in (*SPOKEN, DOUBTFUL)]
+    if told or not has:
+        st.caption(neutralise(told or empty))
 
 
 def sought(media: Media, said: Sequence[Passage], wanted: str) -> Sequence[Passage]:
@@ -129,9 +136,8 @@ def downloads(app: Pipeline, media: Media) -> None:
 
 
 def frames(app: Pipeline, media: Media) -> None:
+    lacking(media, "frames", "No pictures were found in it.")
     if not media.frames:
-        coverage = media.coverage.get("frames")
-        st.caption(neutralise(coverage.note if coverage and coverage.note else "It holds no pictures."))
         return
     key = f"alike-{media.id}"
     if alike := st.session_state.get(key):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pipeline import part_status
 from pipeline.chat.citations import cue
 from pipeline.chat.exchange import Exchange
 from pipeline.chat.export import KINDS
@@ -50,7 +51,7 @@ def show_evidence(app: Pipeline, open: Open, evidence: Evidence, titles: Mapping
         return
     what = "chapter" if evidence.kind == "whole" else "moment"
     count = f"{len(there)} {what}{'s' * (len(there) > 1)}"
-    label = f"Evidence: {count}" if evidence.near else f"The nearest that was found: {count}"
+    label = f"{'Evidence' if evidence.near else part_status.nearest(evidence)}: {count}"
     key = f"evidence-{open.key}-{number}"
     panel = st.expander(label, icon=":material/search:", type="compact", on_change="rerun", key=key)
     with panel:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pipeline import part_status
 from pipeline.chat.markup import neutralise
 from pipeline.times import stamp
 from pipeline.types import Media
@@ -90,11 +91,9 @@ def card(app: Pipeline, media: Media, opened: bool) -> None:
 
 
 def read_of(media: Media) -> str:
-    """What can be asked of it, in a few words."""
-    parts = {"speech": "words", "screen": "screen", "frames": "pictures"}
-    states = {name: media.coverage[part].state for part, name in parts.items() if part in media.coverage}
-    there = ", ".join(name for name, state in states.items() if state in ("read", "partly", "reading"))
-    return ":orange[:material/warning:] " * ("off" in states.values()) + there
+    """What was read of it and what was not, in a few words."""
+    missing, there = part_status.in_short(media)
+    return "; ".join(filter(None, [missing and f":orange[:material/warning:] {missing}", there]))
 
 
 def menu(app: Pipeline, media: Media) -> None:

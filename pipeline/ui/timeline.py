@@ -10,10 +10,15 @@ import streamlit as st
 
 from pipeline.chat.citations import cue
 from pipeline.times import stamp
-from pipeline.types import SPOKEN, Evidence, Media, Moment
+from pipeline.types import DOUBTFUL, SPOKEN, Evidence, Media, Moment
 from pipeline.ui.page import address, noun, short
 
-LANES = {"Said": "#3b82f6", "On screen": "#8b5cf6", "Picture": "#0d9488"}  # and their colours, on white and on black
+LANES = {
+    "Said": "#3b82f6",
+    "Perhaps said": "#93b4e8",
+    "On screen": "#8b5cf6",
+    "Picture": "#0d9488",
+}  # and their colours, on white and on black
 CHAPTERS = "#8493a8"
 FAINTEST = 0.3  # opacity of the weakest match
 SHORTEST = 1 / 120  # of the length: a shorter mark cannot be hit
@@ -53,12 +58,15 @@ def _lanes(moment: Moment) -> list[tuple[str, float, float, str]]:
     """(lane, start, end, what to say of it) of what a moment holds."""
     why = moment.title or ", ".join(moment.why)
     said = [one for one in moment.passages if one.kind in SPOKEN]
+    doubtful = [one for one in moment.passages if one.kind == DOUBTFUL]
     shown = [one for one in moment.passages if one.kind == "screen"]
     seen = [one for one in moment.passages if one.kind == "caption"]
     pictures = "looks like the question" in moment.why or not moment.passages
     lanes = []
     if said:
         lanes.append(("Said", moment.start, moment.end, f"{why}: {short(said[0].text)}"))
+    if doubtful:
+        lanes.append(("Perhaps said", doubtful[0].start, doubtful[-1].end, f"{why}: {short(doubtful[0].text)}"))
     if shown:
         lanes.append(("On screen", cue(shown[0]), moment.end, f"{why}: {short(shown[0].text)}"))
     if seen or (pictures and moment.frames):

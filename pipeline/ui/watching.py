@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pipeline import part_status
 from pipeline.chat.markup import neutralise
 from pipeline.errors import PipelineError
 from pipeline.playing import Playable
@@ -18,16 +19,6 @@ from pipeline.workflow import Pipeline
 _player = st.components.v2.component("player", js=Path(__file__).with_name("player.js").read_text())
 
 WARNED = ("frames", "subtitles", "speech", "screen", "captions", "text")  # without CLIP, words are found all the same
-PARTS = {
-    "frames": "Pictures",
-    "subtitles": "Subtitles inside the file",
-    "speech": "Speech",
-    "screen": "Text on screen",
-    "captions": "Descriptions of the pictures",
-    "text": "Search by words",
-    "pictures": "Search by picture",
-    "chapters": "Chapters",
-}
 
 
 def title(app: Pipeline, media: Media) -> None:
@@ -38,12 +29,14 @@ def title(app: Pipeline, media: Media) -> None:
 
 
 def what_was_read(app: Pipeline, media: Media) -> None:
-    missing = sum(media.coverage[part].state in ("off", "partly") for part in WARNED if part in media.coverage)
-    label = f"{missing} part{'s' if missing > 1 else ''} not read" if missing else "What was read"
+    parts = WARNED if media.passages else (*WARNED, "pictures")
+    states = [media.coverage[part].state for part in parts if part in media.coverage]
+    missing = sum(state in ("off", "partly", "doubtful") for state in states)
+    label = f"{missing} part{'s' if missing > 1 else ''} incomplete" if missing else "What was read"
     with st.popover(label, icon=":material/warning:" if missing else ":material/fact_check:", type="tertiary"):
-        for part, name in PARTS.items():
+        for part in part_status.NAMES:
             if part in media.coverage:
-                coverage_line(name, media.coverage[part])
+                coverage_line(part, media.coverage[part])
         if any(coverage.state in ("off", "partly") for coverage in media.coverage.values()):
             unfinished = any(coverage.until is not None for coverage in media.coverage.values())
             st.button(
@@ -55,12 +48,12 @@ def what_was_read(app: Pipeline, media: Media) -> None:
             )
 
 
-def coverage_line(name: str, coverage: Coverage) -> None:
+def coverage_line(part: str, coverage: Coverage) -> None:
     icons = {"read": STATES["ok"], "reading": ":blue[:material/hourglass_top:]"}
     icon = BROKEN if coverage.lost else icons.get(coverage.state, STATES["off"])
-    st.markdown(f"{icon} **{name}** {neutralise(coverage.by)}".rstrip())
-    if coverage.note:
-        st.caption(neutralise(coverage.note))
+    st.markdown(f"{icon} **{part_status.NAMES[part]}** {neutralise(coverage.by)}".rstrip())
+    if about := part_status.about(part, coverage):
+        st.caption(neutralise(about))
 
 
 def watch(app: Pipeline, open: Open) -> None:
