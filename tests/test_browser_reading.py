@@ -113,7 +113,7 @@ def test_a_video_is_watched_and_asked_while_it_is_read(page, model, videos, tmp_
     expect(page.get_by_test_id("stChatMessage").last).to_contain_text("Lava is hot")
     model.gate.set()
     expect(strip).to_have_count(0)
-    page.get_by_role("button", name="not read").click()
+    page.get_by_role("button", name="incomplete").click()
     expect(page.get_by_text("Descriptions of the pictures mistralai/Pixtral-12B-2409")).to_be_visible()
 
 
