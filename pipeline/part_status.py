@@ -202,7 +202,7 @@ def not_found(evidence: Evidence) -> list[str]:
     elif not gaps:
         found = f"This does not seem to be in {where}."
     elif not at or (evidence.kind == "whole" and not evidence.near):  # nothing that has words
-        found = f"There are no words to search in {where}."
+        found = f"No words of {where} can be searched."
     elif all(gap.part == "pictures" for gap in gaps) and {*evidence.looked_at} <= {*_WORDS}:
         found = f"This does not seem to be in the words of {where} ({at})."
     elif evidence.asked == 1 and any(gap.state == "off" and gap.part != "pictures" for gap in gaps):

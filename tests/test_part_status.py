@@ -202,14 +202,14 @@ SAID = [
             "pictures": BLIND,
         },
         [
-            "There are no words to search in the video.",
+            "No words of the video can be searched.",
             f"Text on the screen was not read. SCREEN_TEXT is off. Set SCREEN_TEXT=on. {AGAIN}",
             CLIP_OFF,
         ],
     ),
     (
         {"frames": SILENT, "screen": SILENT, "pictures": SILENT, "speech": Coverage("off", note=UNHEARD)},
-        ["There are no words to search in the video.", f"Speech was not heard. {UNHEARD} {AGAIN}"],
+        ["No words of the video can be searched.", f"Speech was not heard. {UNHEARD} {AGAIN}"],
     ),
     (
         {"text": Coverage("off", note="They are not embedded yet. Read it."), "pictures": BLIND},

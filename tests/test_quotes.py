@@ -178,7 +178,7 @@ def test_of_a_video_in_which_nothing_can_be_searched_pictures_of_all_are_given_a
     reply = quotes.answer(evidence, TITLES)
     list(reply)
     assert reply.text.split("\n\n") == [
-        "There are no words to search in the video.",
+        "No words of the video can be searched.",
         "Pictures were not looked at. Set CLIP_MODEL.",
         "Some pictures of all of it: [0:00], [6:40], [13:20].",
     ]
