@@ -37,11 +37,6 @@ class Listing:
     def by_id(self) -> Mapping[str, Listed]:
         return {one.id: one for one in self.media}
 
-    @cached_property
-    def to_come(self) -> Sequence[Listed]:
-        """Those that are not read to their end yet."""
-        return [one for one in self.media if part_status.parts(one)]
-
 
 class Catalogue:
     """The list of one data folder. Share one between threads."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cores import cores
 from pipeline.errors import ModelError
 from pipeline.media import whisper_base, whisper_formats
-from pipeline.media.heard import Heard, Word
+from pipeline.media.heard import Heard, Word, frames
 from pipeline.settings import shown
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "base"
 NEEDED = (("config.json",), ("tokenizer.json",), ("vocabulary.json", "vocabulary.txt"), ("model.bin",))  # one of each
-HOP, FRAMES = 160, 3000  # samples of a frame of Whisper's spectrogram; frames of a window
 HUB_SECONDS = 5.0  # for the first word of the hub
 
 
@@ -111,7 +110,6 @@ def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") ->
     def view(array: "np.ndarray") -> Any:
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
 
-    frames = [min(FRAMES, len(sound) // HOP) for sound in sounds]
     features = [pad_or_trim(model.feature_extractor(sound)[..., :-1])[None] for sound in sounds]
     # Each by itself: on a CPU a batch takes a third more.
     encoded = [np.array(model.model.encode(view(one), to_cpu=True)) for one in features]
@@ -124,27 +122,30 @@ def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") ->
     for language in dict.fromkeys(chosen):
         numbers = [number for number, one in enumerate(chosen) if one == language]
         batch = view(np.concatenate([encoded[number] for number in numbers]))
-        every = _decode(model, batch, [frames[number] for number in numbers], language)
+        every = _decode(model, batch, [frames(sounds[number]) for number in numbers], language)
         heard |= dict(zip(numbers, every, strict=True))
     return [heard[number] for number in range(len(sounds))]
 
 
-def _decode(model: Any, encoded: Any, frames: list[int], language: str) -> "list[Heard]":
-    """The words of encoded windows, in one language. Without time stamps: the words are aligned with the sound."""
+def _decode(model: Any, encoded: Any, lengths: list[int], language: str) -> "list[Heard]":
+    """The words of encoded windows, in one language; `lengths`: how many frames of each hold sound.
+
+    Without Whisper's time stamps: the words are aligned with the sound.
+    """
     from faster_whisper.tokenizer import Tokenizer
     from faster_whisper.transcribe import get_suppressed_tokens
 
     tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
     results = model.model.generate(
         encoded,
-        [model.get_prompt(tokenizer, [], without_timestamps=True)] * len(frames),
+        [model.get_prompt(tokenizer, [], without_timestamps=True)] * len(lengths),
         beam_size=5,  # int8 took 2.6 % of a lecture's words wrong so, and 7.1 % greedily, for a fifth more work
         suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
         return_scores=True,
         return_no_speech_prob=True,
     )
     tokens = [[token for token in result.sequences_ids[0] if token < tokenizer.eot] for result in results]
-    aligned = model.find_alignment(tokenizer, tokens, encoded, frames)
+    aligned = model.find_alignment(tokenizer, tokens, encoded, lengths)
     heard = []
     for result, words in zip(results, aligned, strict=True):
         length = len(result.sequences_ids[0])

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+HOP, FRAMES = 160, 3000  # samples of a frame of Whisper's spectrogram; frames of a window
+
+
+def frames(sound: "np.ndarray") -> int:
+    """How many frames of Whisper's spectrogram hold sound: the rest of a window is padding."""
+    return min(FRAMES, len(sound) // HOP)
+
+
 @dataclass(frozen=True)
 class Word:
     """A word, a part of one, or a sign: joined without anything between them, they are the text."""

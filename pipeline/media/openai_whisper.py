@@ -15,7 +15,7 @@ from pipeline.cores import cores
 from pipeline.errors import ModelError
 from pipeline.media import faster_whisper, whisper_base, whisper_formats
 from pipeline.media.download import fetch, is_whole
-from pipeline.media.heard import Heard, Word
+from pipeline.media.heard import Heard, Word, frames
 from pipeline.settings import shown
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.media.heard import Choose, Transcribe
 
 DEFAULT = "base"
-HOP, FRAMES = 160, 3000  # samples of a frame of the spectrogram; frames of a window
 
 
 def name(model: str) -> str:
@@ -142,22 +141,22 @@ def _transcribe(model: Any, sounds: "Sequence[np.ndarray]", choose: "Choose") ->
     else:
         chosen = ["en"] * len(sounds)
     return [
-        _decode(model, mel[number], encoded[number], len(sound) // HOP, chosen[number], half)
+        _decode(model, mel[number], encoded[number], frames(sound), chosen[number], half)
         for number, sound in enumerate(sounds)
     ]
 
 
-def _decode(model: Any, mel: Any, encoded: Any, frames: int, language: str, half: bool) -> Heard:
+def _decode(model: Any, mel: Any, encoded: Any, length: int, language: str, half: bool) -> Heard:
     """The words of one window, in one language. One at a time: with beams, Whisper decodes no batches."""
     import whisper
 
     options = whisper.DecodingOptions(language=language, without_timestamps=True, beam_size=5, fp16=half)
     result = whisper.decode(model, encoded, options)
-    words = _words(model, mel, result.tokens, language, min(FRAMES, frames))
+    words = _words(model, mel, result.tokens, language, length)
     return Heard(words, language, result.avg_logprob, result.no_speech_prob)
 
 
-def _words(model: Any, mel: Any, tokens: list[int], language: str, frames: int) -> tuple[Word, ...]:
+def _words(model: Any, mel: Any, tokens: list[int], language: str, length: int) -> tuple[Word, ...]:
     from whisper.timing import find_alignment
     from whisper.tokenizer import get_tokenizer
 
@@ -167,7 +166,7 @@ def _words(model: Any, mel: Any, tokens: list[int], language: str, frames: int) 
     text = [one for one in tokens if one < tokenizer.eot]
     return tuple(
         Word(float(one.start), float(one.end), one.word, float(one.probability))
-        for one in find_alignment(model, tokenizer, text, mel, frames)
+        for one in find_alignment(model, tokenizer, text, mel, length)
         if one.word
     )
 

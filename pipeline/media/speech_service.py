@@ -23,6 +23,7 @@ from pipeline.errors import ModelError
 from pipeline.line import TooSlow, hold_line, in_time
 from pipeline.media.heard import Heard, Word
 from pipeline.media.openai_whisper import language_code
+from pipeline.media.vad import RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from pipeline.media.heard import Choose, Transcribe
 
-RATE = 16_000  # Hz
 ONE_TRY, WHOLE, CONNECT = 120.0, 400.0, 3.0  # s: one request; with what is tried again; to be reached
 RETRIES = 2  # on 429, 5xx and lost connections
 AT_ONCE = 4  # windows that are sent at a time

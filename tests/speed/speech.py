@@ -103,7 +103,7 @@ def ways() -> dict[str, Way]:
     import whisper
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-    from pipeline.media import openai_whisper, speech, whisper_base
+    from pipeline.media import speech, whisper_base
     from pipeline.media.openai_whisper import from_folder
 
     home = whisper_base.join()
@@ -130,7 +130,6 @@ def ways() -> dict[str, Way]:
     def batched(sound: "np.ndarray") -> str:
         return "".join(one.text for one in batches.transcribe(sound, beam_size=5, batch_size=8)[0])
 
-    assert openai_whisper.DEFAULT == "base"
     return {
         "openai-whisper": openai,
         "faster-whisper": plain,
